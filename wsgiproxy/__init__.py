@@ -1,0 +1,1 @@
+"""A reverse proxy that a Python web application carries inside itself."""
