@@ -14,7 +14,7 @@ import importlib
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from .errors import ConfigurationError
 
@@ -32,7 +32,7 @@ class Kind(NamedTuple):
     read: Callable[[Any], Any]
 
 
-def option(default: Any, kind: Kind, help: str) -> Any:  # noqa: A002 - the usual word
+def option(default: Any, kind: Kind, help: str) -> Any:
     """A dataclass field that knows its kind and its help text."""
     metadata = {"kind": kind, "help": help}
     return dataclasses.field(default=default, kw_only=True, metadata=metadata)
@@ -169,9 +169,10 @@ def _header_change(name: str, content: str | None) -> tuple[str, str | None]:
 
 def _hook(value: Any) -> Callable[..., Any] | None:
     """A callable, or where to import one: ``package.module:name``."""
-    if value is None or callable(value):
-        return value  # type: ignore[no-any-return]
-    return import_object(str(value), callable, "callable")
+    if value is None:
+        return None
+    found = value if callable(value) else import_object(str(value), callable, "callable")
+    return cast("Callable[..., Any]", found)
 
 
 def import_object(path: str, accept: Callable[[Any], bool], what: str) -> Any:

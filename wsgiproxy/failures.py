@@ -1,0 +1,101 @@
+"""What a client is told when something failed, and what the log is told."""
+
+from __future__ import annotations
+
+import html
+import json
+import logging
+import secrets
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .errors import ClientGone, ExchangeError
+
+__all__ = ["answer", "log_failure", "new_request_id"]
+
+logger = logging.getLogger("wsgiproxy")
+
+_ADVICE = {
+    400: "The request cannot be forwarded as it is.",
+    403: "You may not use this service.",
+    408: "The request was not completed in time.",
+    413: "The request is larger than this service accepts.",
+    501: "This kind of connection is not available here.",
+    502: "The service behind this address cannot be reached or gave no valid answer.",
+    503: "The service behind this address is busy or down. Try again in a moment.",
+    504: "The service behind this address took too long to answer.",
+    508: "The request came back to where it had been.",
+}
+_PAGE = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title></head>
+<body><h1>{title}</h1><p>{advice}</p><p>Request id: <code>{request_id}</code></p></body></html>
+"""
+
+
+def new_request_id() -> str:
+    """An id to find the one log line by."""
+    return secrets.token_hex(6)
+
+
+def log_failure(error: ExchangeError, request_id: str, method: str, prefix: str) -> None:
+    """One line: what failed, at which stage, by whose fault.
+
+    What the client caused is logged at debug level, all else as a warning. Neither path
+    nor query stand in it, since both may hold secrets.
+    """
+    level = logging.DEBUG if error.party == "client" else logging.WARNING
+    if isinstance(error, ClientGone):
+        level = logging.DEBUG
+    logger.log(
+        level,
+        "%s %s %s/ -> %d stage=%s party=%s error=%s: %s",
+        request_id,
+        method,
+        prefix,
+        error.status,
+        error.stage,
+        error.party,
+        error.error,
+        error,
+    )
+
+
+def answer(
+    error: ExchangeError, request_id: str, environ: Mapping[str, Any], advice: str = ""
+) -> tuple[str, list[tuple[str, str]], bytes]:
+    """Status, headers and body for the client: no address, no cause, no traceback.
+
+    HTML, JSON or plain text, by ``Accept``; ``Proxy-Status`` as in RFC 9209.
+    """
+    title = f"{error.status} {error.reason}"
+    advice = advice or _ADVICE.get(error.status, "")
+    content_type, text = _render(environ.get("HTTP_ACCEPT", ""), title, advice, request_id)
+    body = text.encode()
+    headers = [
+        ("Content-Type", f"{content_type}; charset=utf-8"),
+        ("Content-Length", str(len(body))),
+        ("Cache-Control", "no-store"),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Proxy-Status", f"wsgiproxy; error={error.error}"),
+    ]
+    if error.retry_after is not None:
+        headers.append(("Retry-After", str(error.retry_after)))
+    return title, headers, b"" if environ.get("REQUEST_METHOD") == "HEAD" else body
+
+
+def _render(accept: str, title: str, advice: str, request_id: str) -> tuple[str, str]:
+    wanted = _first_of(accept, ("text/html", "application/json", "text/plain"))
+    if wanted == "text/html":
+        page = _PAGE.format(
+            title=html.escape(title), advice=html.escape(advice), request_id=request_id
+        )
+        return wanted, page
+    if wanted == "application/json":
+        return wanted, json.dumps({"error": title, "message": advice, "request_id": request_id})
+    return "text/plain", f"{title}\n\n{advice}\nRequest id: {request_id}\n"
+
+
+def _first_of(accept: str, offers: Iterable[str]) -> str:
+    """The offer that ``Accept`` names first; plain text for ``*/*`` and nothing."""
+    ranges = [part.partition(";")[0].strip().lower() for part in accept.split(",")]
+    return next((one for one in ranges if one in offers), "text/plain")

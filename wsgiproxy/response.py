@@ -1,0 +1,134 @@
+"""The response on its way back: headers adapted, body passed on as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from . import headers as rules
+from .errors import ExchangeError
+from .mapping import UrlMap
+from .transport import Head
+from .upstream import Exchange
+
+__all__ = ["ResponseBody", "adapt_headers", "status_line"]
+
+HeaderList = list[tuple[str, str]]
+
+# What to do with a header by its lower-cased name: drop it, or the method of UrlMap that
+# translates it. Alt-Svc would send clients past us (RFC 7838).
+_DROP = "drop"
+_ACTIONS: dict[str, str] = {
+    **dict.fromkeys(rules.HOP_BY_HOP, _DROP),
+    "alt-svc": _DROP,
+    "location": "to_client",
+    "content-location": "to_client",
+    "link": "link",
+    "refresh": "refresh",
+    "set-cookie": "set_cookie",
+}
+
+
+def status_line(head: Head) -> str:
+    """Status and reason as ``start_response`` takes them, the reason as received."""
+    return f"{head.status} {head.reason}"
+
+
+def adapt_headers(
+    head: Head,
+    urls: Callable[[], UrlMap],
+    hidden: Iterable[str] = (),
+    changes: Iterable[tuple[str, str | None]] = (),
+) -> HeaderList:
+    """The headers for the client, in the order they came.
+
+    :param urls: makes the translation of URLs, called only if one is needed.
+    :param hidden: names of cookies that the upstream may not set.
+    :param changes: headers to set, or to remove where the value is ``None``.
+
+    Hop-by-hop headers and those that ``Connection`` names are dropped (RFC 9110, 7.6.1),
+    ``Content-Length`` where ``Transfer-Encoding`` overrules it (RFC 9112, 6.3).
+    """
+    adapted: HeaderList = []
+    special = []
+    for name, value in head.headers:
+        lowered = name.lower()
+        if lowered in _ACTIONS:
+            special.append(lowered)
+            value_or_none = _act(_ACTIONS[lowered], value, urls, hidden)
+            if value_or_none is None:
+                continue
+            value = value_or_none
+        adapted.append((name, value))
+    if "connection" in special or "transfer-encoding" in special or head.status == 204:
+        adapted = _without(adapted, _overruled(head))
+    for name, content in changes:
+        adapted = _without(adapted, {name.lower()})
+        if content is not None:
+            adapted.append((name, content))
+    return adapted
+
+
+def _act(action: str, value: str, urls: Callable[[], UrlMap], hidden: Iterable[str]) -> str | None:
+    if action is _DROP:
+        return None
+    if action == "set_cookie" and value.partition("=")[0].strip() in hidden:
+        return None
+    mapped: str = getattr(urls(), action)(value)
+    return mapped
+
+
+def _overruled(head: Head) -> set[str]:
+    names: set[str] = set()
+    for name, value in head.headers:
+        lowered = name.lower()
+        if lowered == "connection":
+            names |= rules.connection_options(value) - {"content-length", "content-type"}
+        elif lowered == "transfer-encoding":
+            names.add("content-length")
+    if head.status == 204:  # RFC 9110, 8.6
+        names.add("content-length")
+    return names
+
+
+def _without(headers: HeaderList, names: set[str]) -> HeaderList:
+    return [pair for pair in headers if pair[0].lower() not in names]
+
+
+class ResponseBody:
+    """The body as an iterator of the pieces that arrive; closes the exchange at its end.
+
+    :param on_failure: called with the error that broke it off, before it is raised: the
+        headers have gone out, so the server must cut the connection (RFC 9112, 8).
+    """
+
+    def __init__(self, exchange: Exchange, on_failure: Callable[[ExchangeError], object]) -> None:
+        self._exchange = exchange
+        self._on_failure = on_failure
+        self._first = b""
+
+    def after(self, first: bytes) -> ResponseBody:
+        """The same body with a piece put back in front."""
+        self._first = first
+        return self
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        if self._first:
+            first, self._first = self._first, b""
+            return first
+        try:
+            piece = self._exchange.read()
+        except ExchangeError as error:
+            self.close()
+            self._on_failure(error)
+            raise
+        if not piece:
+            self.close()
+            raise StopIteration
+        return piece
+
+    def close(self) -> None:
+        """Called by the server in the end, also when the client has gone."""
+        self._exchange.close()
