@@ -183,8 +183,10 @@ def _ask(exchange: Exchange, out: Outgoing, environ: WSGIEnvironment) -> Head:
 
 
 def _wants_slash(match: Match, environ: WSGIEnvironment) -> bool:
+    route = match.mount.route
     return (
-        match.mount.route.strip_prefix
+        route.strip_prefix
+        and route.add_slash
         and environ["REQUEST_METHOD"] in ("GET", "HEAD")
         and "HTTP_UPGRADE" not in environ
     )

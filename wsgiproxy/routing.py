@@ -48,6 +48,9 @@ class Route(UpstreamOptions):
     strip_prefix: bool = option(
         True, kinds.BOOLEAN, "take the prefix off the path before sending it upstream"
     )
+    add_slash: bool = option(
+        True, kinds.BOOLEAN, "redirect the bare prefix to the prefix with a slash"
+    )
     host_match: str | None = option(
         None, kinds.TEXT, "take requests for this Host only, such as jupyter.example.org"
     )

@@ -13,6 +13,7 @@ import select
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 from .errors import ClientGone, UpstreamBroken, UpstreamTimeout
@@ -43,7 +44,7 @@ MAX_INTERIM = 32
 _STATUS_LINE = re.compile(r"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?")
 # RFC 9110, 5.1 and 5.5: a name is a token; a value holds no control but the tab.
 _FIELD_LINE = re.compile(
-    r"^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)$", re.MULTILINE
+    r"^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([^\x00-\x08\x0a-\x1f\x7f]*)$", re.MULTILINE
 )
 # RFC 9112, 7.1: chunk-size [ chunk-ext ]; fifteen digits are more than any body needs.
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\x00-\x08\x0a-\x1f\x7f]*)?")
@@ -80,7 +81,7 @@ def _parse_fields(text: str) -> list[tuple[str, str]]:
     fields = _FIELD_LINE.findall(lines)
     if len(fields) != lines.count("\n") + 1 or text.count("\n") != text.count("\r\n"):
         raise UpstreamBroken("invalid header line in the response", stage="head")
-    return [(name, value.rstrip(" \t")) for name, value in fields]
+    return [(name, value.strip(" \t")) for name, value in fields]
 
 
 class HeadReader:
@@ -337,9 +338,11 @@ class Wire:
         self.received = True if data else self.received
         return data
 
-    def send(self, data: bytes) -> bool:
-        """Write all of ``data``; false if the upstream answered or closed meanwhile.
+    def send(self, data: bytes, is_refused: Callable[[], bool] | None = None) -> bool:
+        """Write all of ``data``.
 
+        :param is_refused: asked when bytes arrive before all is written; true ends the
+            writing, with false as the result. ``None`` leaves such bytes for later.
         :raises UpstreamTimeout: if nothing could be written in time.
         :raises OSError: if the connection is gone.
         """
@@ -348,9 +351,11 @@ class Wire:
             try:
                 sent = self.sock.send(view)
             except (BlockingIOError, ssl.SSLWantWriteError):
-                events = self._wait(_READ | _WRITE, self.timeout, "send")
-                if events & _READ and self.has_answered():
-                    return False
+                events = self._wait(_WRITE | (_READ if is_refused else 0), self.timeout, "send")
+                if is_refused is not None and events & _READ:
+                    if is_refused():
+                        return False
+                    is_refused = None  # what else comes waits until this is written
             except ssl.SSLWantReadError:
                 self._wait(_READ, self.timeout, "send")
             else:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
+import queue
 import re
 import socket
 import ssl
@@ -174,11 +176,9 @@ class Server:
 
     def close(self) -> None:
         """Close the idle connections; new ones are made as needed."""
-        while True:
-            conn = self.pool.pool.get(block=False) if self.pool.pool else None
-            if conn is None:
-                return
-            conn.close()
+        with contextlib.suppress(queue.Empty):
+            while self.pool.pool is not None:
+                self.pool.pool.get(block=False).close()
 
     def _failed(self) -> None:
         self._fails += 1
@@ -193,7 +193,7 @@ class Exchange:
     was read to its clean end goes back to the pool, any other is closed.
     """
 
-    __slots__ = ("_body", "_keep", "conn", "reused", "server", "wire")
+    __slots__ = ("_body", "_early", "_keep", "_reader", "conn", "reused", "server", "wire")
 
     def __init__(self, server: Server, conn: Any, *, reused: bool) -> None:
         self.server = server
@@ -203,16 +203,19 @@ class Exchange:
         self.wire.received = False
         self._body: Body | None = None
         self._keep = True
+        self._reader = HeadReader()
+        self._early: Head | None = None  # a final head that came before the body's end
 
     def send(self, head: bytes, body: Iterable[bytes] = ()) -> None:
-        """Write the request; stops when the upstream answers before the body's end.
+        """Write the request; stops when the upstream refuses it before the body's end.
 
         :raises UpstreamBroken, UpstreamTimeout: and whatever reading ``body`` raises.
         """
         try:
             complete = self.wire.send(head)
             for piece in body:
-                complete = complete and not self.wire.has_answered() and self.wire.send(piece)
+                is_refused = self._is_refused if self._early is None else None
+                complete = not (is_refused and is_refused()) and self.wire.send(piece, is_refused)
                 if not complete:
                     break
         except OSError as error:
@@ -222,13 +225,26 @@ class Exchange:
             complete = False
         self._keep = self._keep and complete
 
+    def _is_refused(self) -> bool:
+        """Whether the upstream has ended the exchange though we have more to send.
+
+        Interim responses do not end it, nor does a 2xx: only an upstream that says no, or
+        hangs up, will not read on (RFC 9112, 9.3).
+        """
+        while self._early is None and self.wire.has_answered():
+            data = self.wire.receive("send")
+            if not data:
+                self.wire.put_back(data)
+                return True
+            self._early = self._reader.feed(data)
+        return self._early is not None and self._early.status >= 300
+
     def read_head(self, method: str) -> Head:
         """Wait for the head of the final response, ``read_timeout`` at the most.
 
         :raises UpstreamBroken, UpstreamTimeout, ClientGone: as they say.
         """
-        reader = HeadReader()
-        head = None
+        reader, head = self._reader, self._early
         timeout = self.wire.timeout
         deadline = None if timeout is None else time.monotonic() + timeout
         while head is None:
@@ -340,7 +356,7 @@ class _Stack:
         try:
             return self._idle.pop()
         except IndexError:
-            return None
+            raise queue.Empty from None
 
     def qsize(self) -> int:
         return len(self._idle)
