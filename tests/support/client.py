@@ -16,6 +16,7 @@ import contextlib
 import dataclasses
 import socket
 from types import TracebackType
+from typing import Any
 
 from .deadline import DEADLINE, eventually
 from .wire import Headers, PeerClosed, Wire, message
@@ -41,11 +42,18 @@ class RawResponse:
     #: Heads of the 1xx responses that came before.
     interim: list[bytes] = dataclasses.field(default_factory=list)
 
+    @property
+    def closes(self) -> bool:
+        """Whether the server said that it closes the connection after this one."""
+        if self.version == "HTTP/1.0":
+            return (self.headers.get("Connection") or "").lower() != "keep-alive"
+        return (self.headers.get("Connection") or "").lower() == "close"
+
 
 class RawClient(Wire):
-    """A connection to a server, by ``(host, port)`` or the path of a unix socket."""
+    """A connection to an :class:`Address`, ``(host, port)`` or the path of a unix socket."""
 
-    def __init__(self, address: tuple[str, int] | str, timeout: float = DEADLINE) -> None:
+    def __init__(self, address: Any, timeout: float = DEADLINE) -> None:
         if isinstance(address, str):
             sock = socket.socket(socket.AF_UNIX)
             sock.settimeout(timeout)
@@ -53,6 +61,8 @@ class RawClient(Wire):
         else:
             sock = socket.create_connection(address[:2], timeout)
         super().__init__(sock, timeout)
+        #: The last response that was read.
+        self.last: RawResponse | None = None
 
     def __enter__(self) -> RawClient:
         return self
@@ -86,7 +96,7 @@ class RawClient(Wire):
 
     def read_response(self, *, is_head: bool = False) -> RawResponse:
         """Read one whole response by its framing; a cut one has ``complete == False``."""
-        response = self.read_response_head()
+        response = self.last = self.read_response_head()
         try:
             self._read_body(response, is_head)
             response.complete = True
@@ -113,7 +123,9 @@ class RawClient(Wire):
                 raise PeerClosed(b"", "reset")
 
     def is_open(self) -> bool:
-        """Whether the server answers another request on this connection."""
+        """Whether the server takes another request on this connection; it is asked one."""
+        if self.last is not None and self.last.closes:
+            return False
         try:
             self.send(b"GET /__still_open__ HTTP/1.1\r\nHost: front\r\n\r\n")
             self.read_response()
@@ -132,9 +144,7 @@ def get(target: str, *headers: str | tuple[str, str], method: str = "GET") -> by
     return message(f"{method} {target} HTTP/1.1", ("Host: front", *headers))
 
 
-def post(
-    target: str, body: bytes, *headers: str | tuple[str, str], method: str = "POST"
-) -> bytes:
+def post(target: str, body: bytes, *headers: str | tuple[str, str], method: str = "POST") -> bytes:
     """The bytes of a request with a ``Content-Length`` body, ``Host: front`` first."""
     length = f"Content-Length: {len(body)}"
     return message(f"{method} {target} HTTP/1.1", ("Host: front", *headers, length), body)

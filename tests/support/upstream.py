@@ -64,6 +64,9 @@ class RequestRecord:
         return int(self.headers.get("Content-Length") or 0)
 
 
+Answer = bytes | Callable[[RequestRecord], bytes]
+
+
 class UpstreamConnection(Wire):
     """What a handler gets: one accepted connection (see :class:`Wire` for the rest)."""
 
@@ -106,9 +109,12 @@ class UpstreamConnection(Wire):
         self.read_request_body(record)
         return record
 
+    def answer(self, record: RequestRecord, answer: Answer) -> None:
+        """Send an answer, or what a function makes of the request."""
+        self.send(answer if isinstance(answer, bytes) else answer(record))
+
 
 Handler = Callable[[UpstreamConnection], object]
-Answer = bytes | Callable[[RequestRecord], bytes]
 
 
 def answering(answer: Answer) -> Handler:
@@ -116,10 +122,16 @@ def answering(answer: Answer) -> Handler:
 
     def handler(conn: UpstreamConnection) -> None:
         while True:
-            record = conn.read_request()
-            conn.send(answer if isinstance(answer, bytes) else answer(record))
+            conn.answer(conn.read_request(), answer)
 
     return handler
+
+
+def current_answer(conn: UpstreamConnection) -> None:
+    """The handler that :meth:`RawUpstream.respond` sets: the answer may change meanwhile."""
+    while True:
+        record = conn.read_request()
+        conn.answer(record, conn.upstream.current_answer)
 
 
 class RawUpstream:
@@ -147,7 +159,8 @@ class RawUpstream:
         self.connections: list[UpstreamConnection] = []
         #: What went wrong in TLS handshakes.
         self.handshake_errors: list[Exception] = []
-        self._scripts: list[Handler] = [answering(OK)]
+        self.current_answer: Answer = OK
+        self._scripts: list[Handler] = [current_answer]
         self._errors: list[BaseException] = []
         self._threads: list[threading.Thread] = []
         self._accepted = 0
@@ -195,9 +208,14 @@ class RawUpstream:
     def respond(self, *answers: Answer) -> None:
         """Answer every request with these bytes, or with what a function of it returns.
 
-        With several answers, each connection has the next one; the last one stays.
+        One answer is given on connections that stand already, too. With several, each
+        new connection has the next one; the last one stays.
         """
-        self.script(*(answering(answer) for answer in answers))
+        if len(answers) == 1:
+            self.current_answer = answers[0]
+            self.script(current_answer)
+        else:
+            self.script(*(answering(answer) for answer in answers))
 
     def script(self, *handlers: Handler) -> None:
         """Let the next connections run these handlers, one each; the last one stays."""
