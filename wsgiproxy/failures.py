@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .errors import ClientGone, ExchangeError
+from .takeover import SERVERS
 
 __all__ = ["answer", "log_failure", "new_request_id"]
 
@@ -20,7 +21,7 @@ _ADVICE = {
     403: "You may not use this service.",
     408: "The request was not completed in time.",
     413: "The request is larger than this service accepts.",
-    501: "This kind of connection is not available here.",
+    501: f"WebSockets and other upgrades need a server that gives its connections away: {SERVERS}.",
     502: "The service behind this address cannot be reached or gave no valid answer.",
     503: "The service behind this address is busy or down. Try again in a moment.",
     504: "The service behind this address took too long to answer.",

@@ -81,6 +81,12 @@ class UrlMap(NamedTuple):
             return url
         return self.origin + (self.path_to_upstream(rest) if rest.startswith("/") else rest)
 
+    def destination(self, value: str) -> str:
+        """WebDAV's ``Destination``: a URL, or a path alone (RFC 4918, 10.3)."""
+        if value.startswith("/") and not value.startswith("//"):
+            return self.path_to_upstream(value)
+        return self.to_upstream(value)
+
     def link(self, value: str) -> str:
         """A ``Link`` header: each target in angle brackets (RFC 8288, 3)."""
         return _LINK.sub(lambda match: f"<{self.to_client(match[1])}>", value)

@@ -15,7 +15,9 @@ from .errors import ExchangeError, UpstreamBroken
 from .request import Client, Outgoing, client_of, clone, outgoing, pseudonym, target_of, url_map
 from .response import ResponseBody, adapt_headers, status_line
 from .routing import Match, Mount, Router
+from .traffic import Traffic, Trip
 from .transport import Head
+from .upgrade import announce, asked_for, check, switching_head
 from .upstream import Exchange
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ class ProxyMiddleware:
         self.router = Router(routes, route_defaults)
         self.failures: Counter[str] = Counter()
         self._candidates = self.router.candidates
+        self._traffic = Traffic(self.router.mounts, self._note)
         mounts = self.router.mounts
         self._via = pseudonym(f"{m.host}{m.prefix}={m.route.upstream!r}" for m in mounts)
 
@@ -84,36 +87,50 @@ class ProxyMiddleware:
             # 2. The clone, which the hook may change or answer.
             client = client_of(environ, route)
             request = clone(environ, match, client, self._via)
+            protocol = asked_for(environ, route.upgrade)
+            if protocol is not None:
+                announce(request.environ, protocol)
             if route.rewrite is not None:
                 answer = route.rewrite(request)
                 if answer is not None:
                     return _respond(answer, environ, start_response)
-            # 3. Send it, and wait for the head of the answer.
             out = outgoing(request, target_of(request, match, environ), route.max_body)
-            exchange, head = self._exchange(match.mount, out, environ)
+            # 3. Send it, wait for the head of the answer, pass the body on.
+            with self._traffic.trip(match.mount, protocol, environ, start_response) as trip:
+                return self._forward(match, client, request, out, trip)
         except ExchangeError as error:
             return self._fail(error, match.mount, request, environ, start_response)
-        # 4. Adapt the head and pass the body on.
+
+    def _forward(
+        self, match: Match, client: Client, request: webob.Request, out: Outgoing, trip: Trip
+    ) -> Iterable[bytes]:
+        exchange, head = self._exchange(match.mount, out, trip)
         try:
-            return self._answer(match, client, request, exchange, head, start_response)
+            if head is None:  # it takes its time: the relay waits for it
+                answer = trip.finish(exchange, out.method, lambda h: _adapted(h, match, client))
+                if answer is not None:
+                    return answer
+                head = exchange.read_head(out.method)
+            if head.status == 101:
+                return self._switch(match, client, request, exchange, head, trip)
+            return self._answer(match, client, request, exchange, head, trip)
         except BaseException:
             exchange.close()
             raise
 
-    def _exchange(
-        self, mount: Mount, out: Outgoing, environ: WSGIEnvironment
-    ) -> tuple[Exchange, Head]:
+    def _exchange(self, mount: Mount, out: Outgoing, trip: Trip) -> tuple[Exchange, Head | None]:
+        """The exchange, and the head unless it is better waited for elsewhere."""
         exchange: Exchange = mount.route.upstream.connect()
         try:
             try:
-                return exchange, _ask(exchange, out, environ)
+                return exchange, _ask(exchange, out, trip)
             except UpstreamBroken:
                 # A kept-alive connection may close under the request (RFC 9112, 9.3.1).
                 if not (exchange.may_retry(out.method) and out.replayable):
                     raise
                 exchange.close()
                 exchange = exchange.server.open()
-                return exchange, _ask(exchange, out, environ)
+                return exchange, _ask(exchange, out, trip)
         except BaseException:
             exchange.close()
             raise
@@ -125,22 +142,49 @@ class ProxyMiddleware:
         request: webob.Request,
         exchange: Exchange,
         head: Head,
-        start_response: StartResponse,
+        trip: Trip,
     ) -> Iterable[bytes]:
         route = match.mount.route
-        headers = adapt_headers(
-            head, lambda: url_map(match, client), route.hide_cookies, route.response_headers
-        )
-        status = status_line(head)
-        body = self._body(match.mount, exchange, request)
+        status, headers = _adapted(head, match, client)
+        goes_on = trip.goes_on(exchange, head)
+        own = body = self._body(match.mount, exchange, request, trip, goes_on)
         if route.modify_response is not None:
             status, headers, body = _modified(route.modify_response, request, status, headers, body)
-        start_response(status, headers)
+        if goes_on and body is own:
+            answer = trip.stream(exchange, request.method, status, headers)
+            if answer is not None:
+                return answer
+        trip.start_response(status, headers)
         return body
 
-    def _body(self, mount: Mount, exchange: Exchange, request: webob.Request) -> Iterable[bytes]:
+    def _switch(
+        self,
+        match: Match,
+        client: Client,
+        request: webob.Request,
+        exchange: Exchange,
+        head: Head,
+        trip: Trip,
+    ) -> Iterable[bytes]:
+        if trip.protocol is None:
+            raise UpstreamBroken("an upgrade that nobody asked for", stage="head")
+        check(head, request.environ, trip.protocol)
+        _, headers = _adapted(head, match, client)
+        return trip.switch(exchange, switching_head(headers, trip.protocol))
+
+    def _body(
+        self,
+        mount: Mount,
+        exchange: Exchange,
+        request: webob.Request,
+        trip: Trip,
+        goes_on: bool,
+    ) -> Iterable[bytes]:
         """The body; in a list if it is here already, so the connection is free at once."""
-        body = ResponseBody(exchange, lambda error: self._note(error, mount, request.method))
+        method = request.method
+        body = ResponseBody(exchange, lambda error: self._note(error, mount, method), trip.leave)
+        if goes_on:
+            return body
         first = next(body, b"") if exchange.wire.has_ahead else b""
         if exchange.at_end:
             body.close()
@@ -173,13 +217,18 @@ class ProxyMiddleware:
         return [body]
 
 
-def _ask(exchange: Exchange, out: Outgoing, environ: WSGIEnvironment) -> Head:
-    exchange.wire.client = client_descriptor(environ)
+def _ask(exchange: Exchange, out: Outgoing, trip: Trip) -> Head | None:
+    exchange.wire.client = client_descriptor(trip.environ)
     exchange.send(out.head, out.body)
-    head = exchange.read_head(out.method)
-    if head.status == 101:
-        raise UpstreamBroken("an upgrade that nobody asked for", stage="head")
-    return head
+    return exchange.read_head(out.method) if trip.is_worth_waiting(exchange) else None
+
+
+def _adapted(head: Head, match: Match, client: Client) -> tuple[str, list[tuple[str, str]]]:
+    route = match.mount.route
+    headers = adapt_headers(
+        head, lambda: url_map(match, client), route.hide_cookies, route.response_headers
+    )
+    return status_line(head), headers
 
 
 def _wants_slash(match: Match, environ: WSGIEnvironment) -> bool:

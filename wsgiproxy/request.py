@@ -16,7 +16,7 @@ from . import headers as rules
 from .errors import BadRequest, BodyTooLarge, LoopDetected
 from .mapping import UrlMap
 from .routing import Match, Route, encode_path, encode_query
-from .transport import BLOCK
+from .wire import BLOCK
 
 __all__ = [
     "Client",
@@ -99,17 +99,12 @@ def _is_trusted(address: str, networks: tuple[Any, ...]) -> bool:
 
 def url_map(match: Match, client: Client) -> UrlMap:
     """The translation of URLs between this client and the route's upstream."""
-    route = match.mount.route
-    server = route.upstream.servers[0]
-    inside = frozenset().union(*(each.origins for each in route.upstream.servers))
-    origin = f"{server.scheme}://{server.netloc}"
-    if route.host == "client":
-        origin = client.origin
-    elif route.host != "upstream":
-        origin = f"{server.scheme}://{route.host}"
-        inside |= {route.host}
+    mount = match.mount
+    route = mount.route
+    origin = client.origin if route.host == "client" else mount.origin
     prefix = match.prefix if route.strip_prefix else ""
-    return UrlMap(prefix, server.base, inside, client.host, origin, client.origin)
+    base = route.upstream.servers[0].base
+    return UrlMap(prefix, base, mount.inside, client.host, origin, client.origin)
 
 
 # -- the clone ---------------------------------------------------------------------
@@ -187,15 +182,18 @@ def _set_addresses(copy: dict[str, Any], match: Match, client: Client) -> None:
         copy["HTTP_HOST"] = route.upstream.servers[0].netloc
     else:
         copy["HTTP_HOST"] = route.host
-    keys = ("HTTP_DESTINATION",) if route.host == "client" else _ADDRESS_KEYS
-    for key in keys:
+    if "HTTP_DESTINATION" in copy:
+        copy["HTTP_DESTINATION"] = url_map(match, client).destination(copy["HTTP_DESTINATION"])
+    if route.host == "client":
+        return
+    for key in _ADDRESS_KEYS:
         if key in copy:
             copy[key] = url_map(match, client).to_upstream(copy[key])
 
 
 #: Headers with URLs of our own site. A foreign ``Origin`` is never translated: the
 #: upstream's defence against forged requests lives on it.
-_ADDRESS_KEYS = ("HTTP_ORIGIN", "HTTP_REFERER", "HTTP_DESTINATION")
+_ADDRESS_KEYS = ("HTTP_ORIGIN", "HTTP_REFERER")
 
 
 def _set_forwarded(

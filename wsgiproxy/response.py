@@ -99,11 +99,18 @@ class ResponseBody:
 
     :param on_failure: called with the error that broke it off, before it is raised: the
         headers have gone out, so the server must cut the connection (RFC 9112, 8).
+    :param on_close: called when nothing more is read, maybe more than once.
     """
 
-    def __init__(self, exchange: Exchange, on_failure: Callable[[ExchangeError], object]) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        on_failure: Callable[[ExchangeError], object],
+        on_close: Callable[[], None],
+    ) -> None:
         self._exchange = exchange
         self._on_failure = on_failure
+        self._on_close = on_close
         self._first = b""
 
     def after(self, first: bytes) -> ResponseBody:
@@ -132,3 +139,4 @@ class ResponseBody:
     def close(self) -> None:
         """Called by the server in the end, also when the client has gone."""
         self._exchange.close()
+        self._on_close()

@@ -79,6 +79,27 @@ class Route(UpstreamOptions):
         "cookies of the wrapped application, which the upstream neither sees nor sets",
     )
     max_body: int | None = option(None, kinds.SIZE, "refuse request bodies over this size with 413")
+    upgrade: tuple[str, ...] = option(
+        ("websocket",), kinds.NAMES, "protocols that a client may switch its connection to"
+    )
+    stream_types: tuple[str, ...] = option(
+        ("text/event-stream",),
+        kinds.NAMES,
+        "content types of responses that go on and on and should hold no worker thread",
+    )
+    idle_timeout: float | None = option(
+        3600.0, kinds.SECONDS, "end tunnels and streams that are silent for this long"
+    )
+    max_tunnels: int | None = option(
+        None,
+        kinds.COUNT,
+        "at most this many tunnels and streams at once; a quarter of the descriptors by default",
+    )
+    max_in_flight: int | None = option(
+        None,
+        kinds.COUNT,
+        "worker threads to hold at most; three quarters by default, shared by all such routes",
+    )
     rewrite: Any = option(
         None, kinds.HOOK, "called with the request; may change it, or return a response"
     )
@@ -106,7 +127,7 @@ class Route(UpstreamOptions):
 class Mount:
     """A route at its prefix, with what can be computed before the first request."""
 
-    __slots__ = ("host", "path", "prefix", "route")
+    __slots__ = ("host", "inside", "origin", "path", "prefix", "route")
 
     def __init__(self, prefix: str, route: Route) -> None:
         if not prefix.startswith("/") or re.search(r"//|/\.\.?(/|$)|[?#%\\\x00-\x20\x7f]", prefix):
@@ -118,6 +139,13 @@ class Mount:
         self.path = self.prefix.encode().decode("latin-1")
         self.route = route
         self.host = (route.host_match or "").lower()
+        servers = route.upstream.servers
+        #: The names by which the upstream means itself, and its origin, as it is told it.
+        self.inside = frozenset[str]().union(*(server.origins for server in servers))
+        self.origin = f"{servers[0].scheme}://{servers[0].netloc}"
+        if route.host not in ("upstream", "client"):
+            self.inside |= {route.host}
+            self.origin = f"{servers[0].scheme}://{route.host}"
 
     def takes(self, path: str, host: str) -> bool:
         """Whether a request for this decoded path at this host is the route's."""
@@ -203,7 +231,7 @@ class Router:
         public = script + mount.path
         raw_path, query = _raw_target(environ, script + path)
         prefix = encode_path(public)
-        raw_rest = _cut(raw_path, public, prefix)
+        raw_rest = _cut(raw_path, public, prefix) if public else raw_path
         return Match(mount, public, prefix, rest, raw_rest, query)
 
     def _check(self, mount: Mount, path: str, rest: str, host: str) -> None:
@@ -269,11 +297,10 @@ def _raw_target(environ: Mapping[str, Any], path: str) -> tuple[str, str]:
     raw_path, mark, raw_query = raw.partition("?")
     if _INVALID_TARGET.search(raw):
         raise BadRequest(f"invalid request target {raw[:200]!r}")
-    if raw_path.startswith("//") and not path.startswith("//"):
-        raw_path = "/" + raw_path.lstrip("/")  # as waitress does with PATH_INFO
     if not raw_path.isascii():
         raw_path = quote(raw_path.encode("latin-1"), safe=_ASCII)
-    if raw_path != path and _unquote(raw_path) != path:
+    # waitress collapses the slashes at the start of PATH_INFO, not of the raw target.
+    if raw_path != path and _unquote(raw_path).lstrip("/") != path.lstrip("/"):
         raw_path = encode_path(path)
     if raw_query != query or not query.isascii():
         return raw_path, encode_query(query)
@@ -292,6 +319,7 @@ def encode_query(query: str) -> str:
 
 def _cut(raw_path: str, public: str, prefix: str) -> str:
     """The raw path behind the prefix, whose spelling must have the prefix's segments."""
+    raw_path = "/" + raw_path.lstrip("/")
     if raw_path.startswith(prefix) and raw_path[len(prefix) : len(prefix) + 1] in ("", "/"):
         return raw_path[len(prefix) :]
     parts = raw_path.split("/", public.count("/") + 1)

@@ -1,25 +1,18 @@
-"""A lean HTTP/1.1 exchange on the socket of a connection that urllib3 made.
+"""How an HTTP/1.1 response is read: its head, and where its body ends.
 
-urllib3 finds, opens, verifies and pools the connections; on their sockets this module
-speaks itself, because a proxy must not change a byte and ``http.client`` changes many.
-The upper half works on bytes alone and is what the relay of the tunnels uses too; the
-lower half moves those bytes with deadlines.
+urllib3 finds, opens, verifies and pools the connections; what goes over them is read here,
+because a proxy must not change a byte and ``http.client`` changes many. Bytes in, values
+out: nothing here touches a socket, so worker threads and the relay share it.
 """
 
 from __future__ import annotations
 
 import re
-import select
-import socket
-import ssl
-import time
-from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-from .errors import ClientGone, UpstreamBroken, UpstreamTimeout
+from .errors import UpstreamBroken
 
 __all__ = [
-    "BLOCK",
     "MAX_HEAD",
     "Body",
     "ChunkedBody",
@@ -27,13 +20,10 @@ __all__ = [
     "HeadReader",
     "LengthBody",
     "OpenBody",
-    "Wire",
     "body_of",
     "parse_head",
 ]
 
-#: The largest block read or written at once, in bytes.
-BLOCK = 65536
 #: The longest response head that is taken, and the longest trailer section, in bytes.
 MAX_HEAD = 65536
 #: How many interim (1xx) responses are skipped before one request is given up.
@@ -278,139 +268,3 @@ def _content_length(values: list[str]) -> int:
     if found or not (length.isascii() and length.isdigit()) or len(length) > 18:
         raise UpstreamBroken(f"invalid Content-Length {values}", stage="head")
     return int(length)
-
-
-# -- the socket --------------------------------------------------------------------
-
-#: Seconds in which a silent upstream is waited for before the client is watched as well:
-#: short answers need no watch, and a client may close its sending half after a request.
-WATCH_AFTER = 1.0
-_READ = select.POLLIN
-_WRITE = select.POLLOUT
-_HANGUP = getattr(select, "POLLRDHUP", 0)  # Linux only; elsewhere nobody is watched
-
-
-class Wire:
-    """A connected, non-blocking socket, read and written with a timeout in seconds.
-
-    :param client: the descriptor of the client's socket, if it is known: while the
-        upstream is silent, a client that leaves ends the wait.
-    """
-
-    __slots__ = ("_ahead", "_deadline", "client", "received", "sock", "timeout")
-
-    def __init__(self, sock: socket.socket, timeout: float | None) -> None:
-        sock.setblocking(False)
-        self.sock = sock
-        self.timeout = timeout
-        self.client: int | None = None
-        self.received = False  # whether any byte has come since the request
-        self._ahead: bytes | None = None
-        self._deadline: float | None = None
-
-    def receive(self, stage: str, deadline: float | None = None) -> bytes:
-        """What has arrived, waiting for the first byte; ``b""`` at the end.
-
-        :param deadline: the time (monotonic, seconds) that ends the wait, if sooner.
-        :raises UpstreamTimeout, UpstreamBroken, ClientGone: as they say.
-        """
-        if self._ahead is not None:
-            data, self._ahead = self._ahead, None
-            return data
-        timeout = self.timeout
-        if deadline is not None:
-            timeout = max(deadline - time.monotonic(), 0.0)
-        if not self._is_pending():
-            self._wait(_READ, timeout, stage)
-        while True:
-            try:
-                data = self.sock.recv(BLOCK)
-            except (BlockingIOError, ssl.SSLWantReadError):
-                self._wait(_READ, timeout, stage)
-            except ssl.SSLWantWriteError:
-                self._wait(_WRITE, timeout, stage)
-            except ssl.SSLEOFError:
-                data = b""
-            except OSError as error:
-                raise UpstreamBroken(f"reading failed: {error}", stage=stage) from error
-            else:
-                break
-        self.received = True if data else self.received
-        return data
-
-    def send(self, data: bytes, is_refused: Callable[[], bool] | None = None) -> bool:
-        """Write all of ``data``.
-
-        :param is_refused: asked when bytes arrive before all is written; true ends the
-            writing, with false as the result. ``None`` leaves such bytes for later.
-        :raises UpstreamTimeout: if nothing could be written in time.
-        :raises OSError: if the connection is gone.
-        """
-        view: Any = data
-        while True:
-            try:
-                sent = self.sock.send(view)
-            except (BlockingIOError, ssl.SSLWantWriteError):
-                events = self._wait(_WRITE | (_READ if is_refused else 0), self.timeout, "send")
-                if is_refused is not None and events & _READ:
-                    if is_refused():
-                        return False
-                    is_refused = None  # what else comes waits until this is written
-            except ssl.SSLWantReadError:
-                self._wait(_READ, self.timeout, "send")
-            else:
-                if sent == len(view):
-                    return True
-                view = memoryview(view)[sent:]
-
-    def has_answered(self) -> bool:
-        """Whether bytes, or the end, have come before they were asked for."""
-        if self._ahead is None and (self._is_pending() or self._poll(_READ, 0)):
-            try:
-                self._ahead = self.sock.recv(BLOCK)
-            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                return False  # TLS had something to say, the upstream had not
-            except OSError:
-                self._ahead = b""
-        return self._ahead is not None
-
-    def put_back(self, data: bytes) -> None:
-        """Have ``data`` received once more."""
-        self._ahead = data
-
-    @property
-    def has_ahead(self) -> bool:
-        """Whether bytes are here that need no waiting for."""
-        return bool(self._ahead)
-
-    def _is_pending(self) -> bool:
-        return isinstance(self.sock, ssl.SSLSocket) and self.sock.pending() > 0
-
-    def _wait(self, events: int, timeout: float | None, stage: str) -> int:
-        if self.client is None or not _HANGUP:
-            found = self._poll(events, timeout)
-        else:
-            first = WATCH_AFTER if timeout is None else min(timeout, WATCH_AFTER)
-            found = self._poll(events, first)
-            if not found and (timeout is None or timeout > first):
-                found = self._watch(events, timeout and timeout - first, stage)
-        if not found:
-            raise UpstreamTimeout(f"nothing moved for {timeout:.1f} s", stage=stage)
-        return found
-
-    def _poll(self, events: int, timeout: float | None) -> int:
-        poll = select.poll()
-        poll.register(self.sock, events)
-        found = poll.poll(None if timeout is None else timeout * 1000)
-        return found[0][1] if found else 0
-
-    def _watch(self, events: int, timeout: float | None, stage: str) -> int:
-        poll = select.poll()
-        poll.register(self.sock, events)
-        if self.client is not None:
-            poll.register(self.client, _HANGUP)
-        for descriptor, found in poll.poll(None if timeout is None else timeout * 1000):
-            if descriptor != self.client:
-                return found
-            raise ClientGone("the client left while the upstream was silent", stage=stage)
-        return 0

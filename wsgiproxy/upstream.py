@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import urllib3
-from urllib3.connection import HTTPConnection
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
@@ -34,7 +34,8 @@ from .errors import (
     UpstreamUnreachable,
 )
 from .options import Options, check_names, option
-from .transport import Body, Head, HeadReader, Wire, body_of
+from .transport import Body, Head, HeadReader, body_of
+from .wire import Wire
 
 __all__ = ["Exchange", "Server", "Upstream", "UpstreamOptions"]
 
@@ -262,7 +263,8 @@ class Exchange:
     def begin_body(self, head: Head, method: str, rest: bytes) -> None:
         """Take note of the framing; ``rest`` is what came after the head."""
         self._body, alive = body_of(head, method)
-        self._keep = self._keep and alive
+        # After a 101 the connection speaks another protocol, whether it is wanted or not.
+        self._keep = self._keep and alive and head.status != 101
         if rest:
             self.wire.put_back(rest)
 
@@ -365,15 +367,36 @@ class _Stack:
 _QueueClass: Any = _Stack
 
 
+class _Checked:
+    """How a pool asks whether an idle connection may be used: one look, no waiting."""
+
+    sock: socket.socket | None
+    wire: Wire
+
+    @property
+    def is_connected(self) -> bool:
+        return self.sock is not None and self.wire.is_quiet()
+
+
+class _HttpConnection(_Checked, HTTPConnection):
+    pass
+
+
+class _HttpsConnection(_Checked, HTTPSConnection):
+    pass
+
+
 class _HttpPool(urllib3.HTTPConnectionPool):
     QueueCls = _QueueClass
+    ConnectionCls = _HttpConnection
 
 
 class _HttpsPool(urllib3.HTTPSConnectionPool):
     QueueCls = _QueueClass
+    ConnectionCls = _HttpsConnection
 
 
-class _UnixConnection(HTTPConnection):
+class _UnixConnection(_HttpConnection):
     path: str = ""
 
     def _new_conn(self) -> socket.socket:
@@ -390,7 +413,8 @@ class _UnixConnection(HTTPConnection):
 class _UnixPool(_HttpPool):
     def __init__(self, path: str, **options: Any) -> None:
         super().__init__("localhost", **options)
-        self.ConnectionCls = type("UnixConnection", (_UnixConnection,), {"path": path})
+        connection: Any = type("UnixConnection", (_UnixConnection,), {"path": path})
+        self.ConnectionCls = connection
 
 
 def _pool_options(options: UpstreamOptions) -> dict[str, Any]:
