@@ -1,11 +1,71 @@
-"""The client's socket, where the WSGI server lets it be seen."""
+"""What is known of the client: facts from the server, claims from trusted proxies only."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from functools import lru_cache
+from ipaddress import ip_address
+from typing import Any, NamedTuple
 
-__all__ = ["client_descriptor"]
+from . import headers as rules
+from .errors import BadRequest
+from .routing import Route
+
+__all__ = ["Client", "client_descriptor", "client_of"]
+
+
+class Client(NamedTuple):
+    """What is known, not claimed, of the client's side of a request."""
+
+    host: str  #: the Host it asked for, or our own address if it named none
+    scheme: str  #: http or https
+    trusted: bool  #: whether the peer is one of the ``trusted_proxies``
+
+    @property
+    def origin(self) -> str:
+        """Our own origin as the client sees it."""
+        return f"{self.scheme}://{self.host}"
+
+
+def client_of(environ: Mapping[str, Any], route: Route) -> Client:
+    """The facts; forwarded ones where the peer is trusted.
+
+    :raises BadRequest: for a malformed ``Host`` (RFC 9112, 3.2).
+    """
+    host = environ.get("HTTP_HOST") or _server_name(environ)
+    scheme = environ["wsgi.url_scheme"]
+    trusted = bool(route.trusted_proxies) and _is_trusted(
+        environ.get("REMOTE_ADDR", ""), route.trusted_proxies
+    )
+    if trusted:
+        host = _last(environ.get("HTTP_X_FORWARDED_HOST", "")) or host
+        proto = _last(environ.get("HTTP_X_FORWARDED_PROTO", "")).lower()
+        scheme = proto if proto in ("http", "https") else scheme
+    if not rules.is_valid_host(host):
+        raise BadRequest(f"malformed Host {host[:200]!r}")
+    return Client(host, scheme, trusted)
+
+
+def _server_name(environ: Mapping[str, Any]) -> str:
+    name, port = environ["SERVER_NAME"], environ["SERVER_PORT"]
+    name = f"[{name}]" if ":" in name else name
+    default = "443" if environ["wsgi.url_scheme"] == "https" else "80"
+    return name if port == default else f"{name}:{port}"
+
+
+def _last(value: str) -> str:
+    """The value that the nearest proxy gave."""
+    return value.rpartition(",")[2].strip()
+
+
+@lru_cache(1024)
+def _is_trusted(address: str, networks: tuple[Any, ...]) -> bool:
+    try:
+        peer = ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(peer, "ipv4_mapped", None)
+    return any((mapped or peer) in network for network in networks)
 
 
 def client_descriptor(environ: Mapping[str, Any]) -> int | None:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from . import headers as rules
 from .errors import ExchangeError, UpstreamBroken
+from .exchange import Exchange
 from .takeover import Takeover, find, is_direct, lift
 from .transport import Body, Head
 from .tunnel import Awaited, End, OnEnd, Reply, Stream, Tunnel, relay
-from .upstream import Exchange
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse

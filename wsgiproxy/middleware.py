@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 import webob
 
 from . import failures
-from .client import client_descriptor
+from .client import Client, client_descriptor, client_of
 from .errors import ExchangeError, UpstreamBroken
-from .request import Client, Outgoing, client_of, clone, outgoing, pseudonym, target_of, url_map
+from .exchange import Exchange
+from .outgoing import Outgoing, outgoing, target_of
+from .request import clone, pseudonym, url_map
 from .response import ResponseBody, adapt_headers, status_line
-from .routing import Match, Mount, Router
+from .routing import Match, Mount, Router, encode_path
 from .traffic import Traffic, Trip
 from .transport import Head
 from .upgrade import announce, asked_for, check, switching_head
-from .upstream import Exchange
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -60,6 +61,8 @@ class ProxyMiddleware:
         self._candidates = self.router.candidates
         self._traffic = Traffic(self.router.mounts, self._note)
         mounts = self.router.mounts
+        if any(mount.route.rebase for mount in mounts):
+            self.app = _with_strays(app, mounts)
         self._via = pseudonym(f"{m.host}{m.prefix}={m.route.upstream!r}" for m in mounts)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -94,6 +97,10 @@ class ProxyMiddleware:
                 answer = route.rewrite(request)
                 if answer is not None:
                     return _respond(answer, environ, start_response)
+            if route.rebase:
+                own = _rebase(environ, match, client, request, start_response)
+                if own is not None:
+                    return own
             out = outgoing(request, target_of(request, match, environ), route.max_body)
             # 3. Send it, wait for the head of the answer, pass the body on.
             with self._traffic.trip(match.mount, protocol, environ, start_response) as trip:
@@ -148,6 +155,14 @@ class ProxyMiddleware:
         status, headers = _adapted(head, match, client)
         goes_on = trip.goes_on(exchange, head)
         own = body = self._body(match.mount, exchange, request, trip, goes_on)
+        if route.rebase:
+            headers, body = request.environ[_REBASING].adapt_response(
+                request.method,
+                head.status,
+                headers,
+                body,
+                lambda error: self._note(error, match.mount, request.method),
+            )
         if route.modify_response is not None:
             status, headers, body = _modified(route.modify_response, request, status, headers, body)
         if goes_on and body is own:
@@ -229,6 +244,40 @@ def _adapted(head: Head, match: Match, client: Client) -> tuple[str, list[tuple[
         head, lambda: url_map(match, client), route.hide_cookies, route.response_headers
     )
     return status_line(head), headers
+
+
+#: Where the clone keeps what a rebased route needs for its response.
+_REBASING = "wsgiproxy.rebasing"
+
+
+def _rebase(
+    environ: WSGIEnvironment,
+    match: Match,
+    client: Client,
+    request: webob.Request,
+    start_response: StartResponse,
+) -> Iterable[bytes] | None:
+    """Prepare the clone for a service that believes it lives at ``/``, or serve our script."""
+    from .rebase import Rebasing
+
+    urls = url_map(match, client)
+    hosts = urls.inside | ({client.host.lower()} if match.mount.route.host == "client" else set())
+    tls = client.scheme == "https"
+    rebasing = Rebasing(environ, urls.prefix, hosts, urls.base, client.host, tls)
+    answer = rebasing.own_answer(match.path)
+    if answer is not None:
+        headers, body = answer
+        start_response("200 OK", headers)
+        return [body]
+    rebasing.adapt_request(request.environ)
+    request.environ[_REBASING] = rebasing
+    return None
+
+
+def _with_strays(app: WSGIApplication, mounts: Iterable[Mount]) -> WSGIApplication:
+    from .rebase import Strays
+
+    return Strays(app, [(encode_path(m.path), m.host) for m in mounts if m.route.rebase])
 
 
 def _wants_slash(match: Match, environ: WSGIEnvironment) -> bool:

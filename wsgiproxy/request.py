@@ -1,100 +1,28 @@
-"""The request as the upstream gets it: cleaned of claims, told the facts, serialised."""
+"""The request as the upstream gets it: cleaned of claims and told the facts."""
 
 from __future__ import annotations
 
 import hashlib
-import re
 import socket
-from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
-from ipaddress import ip_address
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from webob import Request
 
 from . import headers as rules
-from .errors import BadRequest, BodyTooLarge, LoopDetected
+from .client import Client
+from .errors import LoopDetected
 from .mapping import UrlMap
-from .routing import Match, Route, encode_path, encode_query
-from .wire import BLOCK
+from .routing import Match
 
-__all__ = [
-    "Client",
-    "Outgoing",
-    "client_of",
-    "clone",
-    "outgoing",
-    "pseudonym",
-    "target_of",
-    "url_map",
-]
+__all__ = ["CODING", "clone", "pseudonym", "url_map"]
 
-#: Methods whose request without a body says so (RFC 9110, 8.6).
-_WITH_BODY = frozenset(("POST", "PUT", "PATCH"))
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 # Connection options that need no look at the other headers.
 _PLAIN_CONNECTION = frozenset(("keep-alive", "close", "Keep-Alive", "Close", ""))
 # What Connection may never take away (RFC 9110, 7.6.1): it would change the message.
 _UNREMOVABLE = frozenset(("host", "content-length", "content-type", "transfer-encoding"))
-
-
-# Where the clone remembers how the body comes in, once the header itself is gone.
-_CODING = "wsgiproxy.transfer_encoding"
-
-
-class Client(NamedTuple):
-    """What is known, not claimed, of the client's side of a request."""
-
-    host: str  #: the Host it asked for, or our own address if it named none
-    scheme: str  #: http or https
-    trusted: bool  #: whether the peer is one of the ``trusted_proxies``
-
-    @property
-    def origin(self) -> str:
-        """Our own origin as the client sees it."""
-        return f"{self.scheme}://{self.host}"
-
-
-def client_of(environ: Mapping[str, Any], route: Route) -> Client:
-    """The facts; forwarded ones where the peer is trusted.
-
-    :raises BadRequest: for a malformed ``Host`` (RFC 9112, 3.2).
-    """
-    host = environ.get("HTTP_HOST") or _server_name(environ)
-    scheme = environ["wsgi.url_scheme"]
-    trusted = bool(route.trusted_proxies) and _is_trusted(
-        environ.get("REMOTE_ADDR", ""), route.trusted_proxies
-    )
-    if trusted:
-        host = _last(environ.get("HTTP_X_FORWARDED_HOST", "")) or host
-        proto = _last(environ.get("HTTP_X_FORWARDED_PROTO", "")).lower()
-        scheme = proto if proto in ("http", "https") else scheme
-    if not rules.is_valid_host(host):
-        raise BadRequest(f"malformed Host {host[:200]!r}")
-    return Client(host, scheme, trusted)
-
-
-def _server_name(environ: Mapping[str, Any]) -> str:
-    name, port = environ["SERVER_NAME"], environ["SERVER_PORT"]
-    name = f"[{name}]" if ":" in name else name
-    default = "443" if environ["wsgi.url_scheme"] == "https" else "80"
-    return name if port == default else f"{name}:{port}"
-
-
-def _last(value: str) -> str:
-    """The value that the nearest proxy gave."""
-    return value.rpartition(",")[2].strip()
-
-
-@lru_cache(1024)
-def _is_trusted(address: str, networks: tuple[Any, ...]) -> bool:
-    try:
-        peer = ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    mapped = getattr(peer, "ipv4_mapped", None)
-    return any((mapped or peer) in network for network in networks)
+#: Where the clone remembers how the body comes in, once the header itself is gone.
+CODING = "wsgiproxy.transfer_encoding"
 
 
 def url_map(match: Match, client: Client) -> UrlMap:
@@ -105,9 +33,6 @@ def url_map(match: Match, client: Client) -> UrlMap:
     prefix = match.prefix if route.strip_prefix else ""
     base = route.upstream.servers[0].base
     return UrlMap(prefix, base, mount.inside, client.host, origin, client.origin)
-
-
-# -- the clone ---------------------------------------------------------------------
 
 
 class _Kept(dict[str, bool]):
@@ -156,7 +81,7 @@ def clone(environ: dict[str, Any], match: Match, client: Client, via: str) -> Re
     _set_forwarded(copy, environ, match, client)
     _set_via(copy, environ, via)
     if "HTTP_TRANSFER_ENCODING" in environ:
-        copy[_CODING] = environ["HTTP_TRANSFER_ENCODING"]
+        copy[CODING] = environ["HTTP_TRANSFER_ENCODING"]
     if "HTTP_COOKIE" in copy:
         _set_cookies(copy, match)
     for name, value in match.mount.route.request_headers:
@@ -267,140 +192,3 @@ def _set_cookies(copy: dict[str, Any], match: Match) -> None:
         copy["HTTP_COOKIE"] = ";".join(left).strip()
     else:
         del copy["HTTP_COOKIE"]
-
-
-# -- what goes over the wire ----------------------------------------------------------
-
-
-class Outgoing(NamedTuple):
-    """A request ready to be sent."""
-
-    method: str
-    head: bytes
-    body: Iterable[bytes]
-    replayable: bool  #: nothing of the client's input is used up by sending it
-
-
-def target_of(request: Request, match: Match, environ: Mapping[str, Any]) -> str:
-    """The request target: as the client spelt it, but for what a hook has changed."""
-    route = match.mount.route
-    path, query = request.environ.get("PATH_INFO", ""), request.environ.get("QUERY_STRING", "")
-    if route.strip_prefix:
-        before, raw_path = match.path or "/", match.raw_path or "/"
-    else:
-        before, raw_path = environ.get("PATH_INFO", ""), match.prefix + match.raw_path
-    if path != before:
-        raw_path = encode_path(path)
-    raw_query = match.query
-    if query != environ.get("QUERY_STRING", ""):
-        raw_query = encode_query(query)
-    base: str = route.upstream.servers[0].base
-    return base + raw_path + raw_query
-
-
-class _WireNames(dict[str, str]):
-    """``"Name: "`` for an environ key that is a header, else an empty string."""
-
-    def __missing__(self, key: str) -> str:
-        name = None
-        if key.startswith("HTTP_"):
-            name = rules.wire_name(key[5:])
-        found = f"{name}: " if name else ""
-        if len(self) < 1000:
-            self[key] = found
-        return found
-
-
-# Host comes first and the framing is ours; the body's type needs no HTTP_ before it.
-_WIRE_NAMES = _WireNames(
-    HTTP_HOST="", HTTP_CONTENT_LENGTH="", HTTP_TRANSFER_ENCODING="", CONTENT_TYPE="Content-Type: "
-)
-
-
-def outgoing(request: Request, target: str, max_body: int | None) -> Outgoing:
-    """Serialise the clone; a short body goes into one piece with the head.
-
-    :param max_body: the largest body, in bytes, that is accepted.
-    :raises BadRequest, BodyTooLarge: as they say.
-    """
-    environ = request.environ
-    method = environ["REQUEST_METHOD"]
-    framing, body = _body(environ, method, max_body)
-    lines = [f"{method} {target} HTTP/1.1", f"Host: {environ['HTTP_HOST']}"]
-    for key, value in environ.items():
-        name = _WIRE_NAMES[key]
-        if name and (value or key != "CONTENT_TYPE"):
-            lines.append(name + value)
-    if framing:
-        lines.append(framing)
-    text = "\r\n".join(lines)
-    breaks = len(lines) - 1
-    if text.count("\n") != breaks or text.count("\r") != breaks or _CONTROL.search(text):
-        raise BadRequest("a header holds a control character")
-    if not _TOKEN.fullmatch(method):
-        raise BadRequest(f"{method!r} is no method")
-    try:
-        head = (text + "\r\n\r\n").encode("latin-1")
-    except UnicodeEncodeError:
-        raise BadRequest("a header holds characters beyond latin-1") from None
-    if isinstance(body, bytes):
-        return Outgoing(method, head + body, (), not body)
-    return Outgoing(method, head, body, False)
-
-
-def _body(
-    environ: Mapping[str, Any], method: str, max_body: int | None
-) -> tuple[str, bytes | Iterator[bytes]]:
-    """The framing header and the body: with the client's own framing (RFC 9112, 6)."""
-    length: str = environ.get("CONTENT_LENGTH") or ""
-    if "chunked" in environ.get(_CODING, "").lower():
-        if not environ.get("wsgi.input_terminated"):
-            raise BadRequest("a chunked request body, which this WSGI server does not decode")
-        return "Transfer-Encoding: chunked", _chunks(environ["wsgi.input"], max_body)
-    if not length or length == "0":
-        return ("Content-Length: 0" if method in _WITH_BODY else ""), b""
-    if not (length.isascii() and length.isdigit()) or len(length) > 18:
-        raise BadRequest(f"invalid Content-Length {length[:40]!r}")
-    size = int(length)
-    if max_body is not None and size > max_body:
-        raise BodyTooLarge(f"a body of {size} bytes, over the limit of {max_body}")
-    pieces = _pieces(_rewound(environ["wsgi.input"]), size)
-    return f"Content-Length: {size}", b"".join(pieces) if size <= BLOCK else pieces
-
-
-def _rewound(stream: Any) -> Any:
-    """The input at its first byte, though an application may have read it before us."""
-    seekable = getattr(stream, "seekable", None)
-    if seekable is not None and seekable() and stream.tell():
-        stream.seek(0)
-    return stream
-
-
-def _pieces(stream: Any, left: int) -> Iterator[bytes]:
-    while left:
-        piece = _read(stream, min(left, BLOCK * 4))
-        if not piece:
-            raise BadRequest(
-                f"the request body ended {left} bytes early: the client broke off, or "
-                "something in front of the proxy has read it and it cannot be rewound"
-            )
-        left -= len(piece)
-        yield piece
-
-
-def _chunks(stream: Any, max_body: int | None) -> Iterator[bytes]:
-    total = 0
-    while piece := _read(stream, BLOCK):
-        total += len(piece)
-        if max_body is not None and total > max_body:
-            raise BodyTooLarge(f"a chunked body over the limit of {max_body} bytes")
-        yield b"%x\r\n%b\r\n" % (len(piece), piece)
-    yield b"0\r\n\r\n"
-
-
-def _read(stream: Any, size: int) -> bytes:
-    try:
-        piece: bytes = stream.read(size)
-    except Exception as error:  # servers raise exceptions of their own here
-        raise BadRequest(f"reading the request body failed: {error!r}", stage="send") from error
-    return piece

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 from . import headers as rules
 from .errors import ExchangeError
+from .exchange import Exchange
 from .mapping import UrlMap
 from .transport import Head
-from .upstream import Exchange
 
 __all__ = ["ResponseBody", "adapt_headers", "status_line"]
 

@@ -100,6 +100,11 @@ class Route(UpstreamOptions):
         kinds.COUNT,
         "worker threads to hold at most; three quarters by default, shared by all such routes",
     )
+    rebase: bool = option(
+        False,
+        kinds.BOOLEAN,
+        "lead the links of a service that believes it lives at / under the prefix",
+    )
     rewrite: Any = option(
         None, kinds.HOOK, "called with the request; may change it, or return a response"
     )
@@ -112,6 +117,11 @@ class Route(UpstreamOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.rebase and not self.strip_prefix:
+            raise ConfigurationError(
+                "option rebase: a service that is sent its prefix (strip_prefix = false) needs "
+                "no rebasing; drop one of the two"
+            )
         names = UpstreamOptions.table()
         given = {name: getattr(self, name) for name in names}
         if not isinstance(self.upstream, Upstream):

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from . import failures, handover
 from .bulkhead import Bulkhead, Places, default_tunnels, share_of, threads_of
 from .errors import BadRequest, ClientGone, ExchangeError, TooBusy, UpgradeUnsupported
+from .exchange import Exchange
 from .routing import Mount, Route
 from .takeover import SERVERS, Takeover, TakeoverRefused, find
 from .transport import Head, LengthBody
 from .tunnel import Reply
-from .upstream import Exchange
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -196,6 +196,8 @@ class Trip:
         route = self._mount.route
         if route.modify_response is not None or route.on_error is not None:
             return False
+        if route.rebase and "text/event-stream" not in self.environ.get("HTTP_ACCEPT", ""):
+            return False  # the body may have to be edited
         if self._way_out is None:
             self._way_out = handover.way_out(self.environ, self.start_response)
         return self._way_out is not None

@@ -231,6 +231,9 @@ class ChunkedBody:
         self.done = not line
 
 
+_FRAMING = frozenset(("content-length", "transfer-encoding", "connection"))
+
+
 def body_of(head: Head, method: str) -> tuple[Body, bool]:
     """The body that follows ``head``, and whether the connection lives on after it.
 
@@ -238,16 +241,13 @@ def body_of(head: Head, method: str) -> tuple[Body, bool]:
 
     :raises UpstreamBroken: for framing that two readers could read differently.
     """
-    lengths, codings, connection = [], [], ""
+    found: dict[str, list[str]] = {}
     for name, value in head.headers:
         lowered = name.lower()
-        if lowered == "content-length":
-            lengths.append(value)
-        elif lowered == "transfer-encoding":
-            codings.append(value)
-        elif lowered == "connection":
-            connection += "," + value.lower()
-    options = {option.strip() for option in connection.split(",")} if connection else ()
+        if lowered in _FRAMING:
+            found.setdefault(lowered, []).append(value)
+    lengths, codings = found.get("content-length"), found.get("transfer-encoding")
+    options = ",".join(found.get("connection", ())).lower().replace(" ", "").split(",")
     alive = "close" not in options if head.minor else "keep-alive" in options
     if method == "HEAD" or head.status in (204, 304) or head.status < 200:
         return LengthBody(0), alive
@@ -263,8 +263,7 @@ def body_of(head: Head, method: str) -> tuple[Body, bool]:
 
 def _content_length(values: list[str]) -> int:
     # RFC 9112, 6.3: one value, or the same one repeated, also as a list.
-    found = {value.strip() for value in ",".join(values).split(",")}
-    length = found.pop()
-    if found or not (length.isascii() and length.isdigit()) or len(length) > 18:
+    length, *others = {value.strip() for value in ",".join(values).split(",")}
+    if others or not (length.isascii() and length.isdigit()) or len(length) > 18:
         raise UpstreamBroken(f"invalid Content-Length {values}", stage="head")
     return int(length)

@@ -1,4 +1,4 @@
-"""The servers behind a route: their addresses, pools, health, and one exchange."""
+"""The servers behind a route: their addresses, their options, whose turn it is."""
 
 from __future__ import annotations
 
@@ -7,40 +7,29 @@ import dataclasses
 import itertools
 import queue
 import re
-import socket
-import ssl
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    NameResolutionError,
-    NewConnectionError,
-)
+from urllib3.exceptions import HTTPError
 
 from . import options as kinds
 from .errors import (
     ConfigurationError,
     ExchangeError,
     NoUpstream,
-    UpstreamBroken,
     UpstreamTimeout,
     UpstreamUnreachable,
 )
+from .exchange import Exchange
 from .options import Options, check_names, option
-from .transport import Body, Head, HeadReader, body_of
+from .pools import connect_error, tcp_pool, tls_context, unix_pool
 from .wire import Wire
 
-__all__ = ["Exchange", "Server", "Upstream", "UpstreamOptions"]
+__all__ = ["Server", "Upstream", "UpstreamOptions"]
 
-#: Methods that change nothing (RFC 9110, 9.2.1): only they are ever sent a second time.
-_SAFE = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 _HOST = re.compile(r"[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._~-]+)?\]")
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
@@ -68,6 +57,15 @@ class UpstreamOptions(Options):
     fail_timeout: float = option(
         10.0, kinds.SECONDS, "leave a server that is down alone for this long"
     )
+
+    def for_pool(self) -> dict[str, Any]:
+        """The settings of a pool of urllib3's."""
+        timeout = urllib3.Timeout(connect=self.connect_timeout, read=self.read_timeout)
+        return {"timeout": timeout, "maxsize": self.pool_size, "retries": False}
+
+    def tls_context(self) -> Any:
+        """How the certificates of an https upstream are checked; files are read now."""
+        return tls_context(self.verify, self.ca, self.client_cert, self.client_key)
 
 
 class Upstream:
@@ -142,12 +140,13 @@ class Server:
             path, _, base = url[5:].partition(":")
             self.scheme, self.host, self.base = "http", "localhost", _base(base, url)
             self.path: str | None = "/" + path.lstrip("/")
-            pool: urllib3.HTTPConnectionPool = _UnixPool(self.path, **_pool_options(options))
+            pool = unix_pool(self.path, **options.for_pool())
         else:
             self.scheme, self.host, port, self.base = _split_url(url)
             self.path = None
-            pool = _tcp_pool(self.scheme, self.host, port, options)
-        self.pool = pool
+            tls = options.tls_context() if self.scheme == "https" else None
+            pool = tcp_pool(self.host, port, tls, **options.for_pool())
+        self.pool: urllib3.HTTPConnectionPool = pool
         #: What the Host header says to it, and the names it may call itself by.
         self.netloc = self.host if self.path else _netloc(self.scheme, self.host, pool.port)
         self.origins = _own_origins(self.scheme, self.host, pool.port, self.netloc)
@@ -185,268 +184,6 @@ class Server:
         self._fails += 1
         if self._fails >= self.options.max_fails:
             self.down_until = time.monotonic() + self.options.fail_timeout
-
-
-class Exchange:
-    """One request on one connection, and its response.
-
-    Whoever holds it calls :meth:`close` in the end, whatever happened: a connection that
-    was read to its clean end goes back to the pool, any other is closed.
-    """
-
-    __slots__ = ("_body", "_early", "_keep", "_reader", "conn", "reused", "server", "wire")
-
-    def __init__(self, server: Server, conn: Any, *, reused: bool) -> None:
-        self.server = server
-        self.conn = conn
-        self.reused = reused
-        self.wire: Wire = conn.wire
-        self.wire.received = False
-        self._body: Body | None = None
-        self._keep = True
-        self._reader = HeadReader()
-        self._early: Head | None = None  # a final head that came before the body's end
-
-    def send(self, head: bytes, body: Iterable[bytes] = ()) -> None:
-        """Write the request; stops when the upstream refuses it before the body's end.
-
-        :raises UpstreamBroken, UpstreamTimeout: and whatever reading ``body`` raises.
-        """
-        try:
-            complete = self.wire.send(head)
-            for piece in body:
-                is_refused = self._is_refused if self._early is None else None
-                complete = not (is_refused and is_refused()) and self.wire.send(piece, is_refused)
-                if not complete:
-                    break
-        except OSError as error:
-            # It may have answered before it hung up: 413 and 401 come that way.
-            if not self.wire.has_answered():
-                raise UpstreamBroken(f"sending failed: {error}", stage="send") from error
-            complete = False
-        self._keep = self._keep and complete
-
-    def _is_refused(self) -> bool:
-        """Whether the upstream has ended the exchange though we have more to send.
-
-        Interim responses do not end it, nor does a 2xx: only an upstream that says no, or
-        hangs up, will not read on (RFC 9112, 9.3).
-        """
-        while self._early is None and self.wire.has_answered():
-            data = self.wire.receive("send")
-            if not data:
-                self.wire.put_back(data)
-                return True
-            self._early = self._reader.feed(data)
-        return self._early is not None and self._early.status >= 300
-
-    def read_head(self, method: str) -> Head:
-        """Wait for the head of the final response, ``read_timeout`` at the most.
-
-        :raises UpstreamBroken, UpstreamTimeout, ClientGone: as they say.
-        """
-        reader, head = self._reader, self._early
-        timeout = self.wire.timeout
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while head is None:
-            data = self.wire.receive("head", deadline)
-            if not data:
-                raise UpstreamBroken(
-                    "closed without a complete response head",
-                    stage="head",
-                    error="connection_terminated",
-                )
-            head = reader.feed(data)
-        self.begin_body(head, method, reader.rest)
-        return head
-
-    def begin_body(self, head: Head, method: str, rest: bytes) -> None:
-        """Take note of the framing; ``rest`` is what came after the head."""
-        self._body, alive = body_of(head, method)
-        # After a 101 the connection speaks another protocol, whether it is wanted or not.
-        self._keep = self._keep and alive and head.status != 101
-        if rest:
-            self.wire.put_back(rest)
-
-    def read(self) -> bytes:
-        """The next piece of the body, as soon as it is here; ``b""`` at the end.
-
-        :raises UpstreamBroken: if the body breaks off.
-        :raises UpstreamTimeout, ClientGone: as they say.
-        """
-        body = self._body
-        assert body is not None, "read_head() comes first"
-        while not body.done:
-            data = self.wire.receive("body")
-            if not data:
-                body.eof()
-                break
-            piece = body.feed(data)
-            if piece:
-                return piece
-        return b""
-
-    @property
-    def at_end(self) -> bool:
-        """Whether the whole body has been read."""
-        return self._body is not None and self._body.done
-
-    def may_retry(self, method: str) -> bool:
-        """Whether a failed request may be sent once more on a new connection.
-
-        Only where the connection had been idle, no byte came back and nothing can happen
-        twice (RFC 9112, 9.3.1).
-        """
-        return self.reused and not self.wire.received and method in _SAFE
-
-    def close(self) -> None:
-        """Give the connection back if it is at a clean end, else close it."""
-        conn, self.conn = self.conn, None
-        if conn is None:
-            return
-        body = self._body
-        self.wire.client = None
-        if body is not None and body.done and body.clean and self._keep and not self.wire.has_ahead:
-            self.server.pool._put_conn(conn)
-        else:
-            conn.close()
-
-
-def connect_error(error: Exception, url: str) -> ExchangeError:
-    """The one place where failures to connect get their names."""
-    cause = error.__cause__ or error.__context__
-    detail = f"{url}: {error}"
-    if isinstance(error, NameResolutionError):
-        return UpstreamUnreachable(detail, stage="connect", error="dns_error")
-    if isinstance(error, NewConnectionError):  # a subclass of ConnectTimeoutError
-        if isinstance(cause, TimeoutError):
-            return UpstreamTimeout(detail, stage="connect", error="connection_timeout")
-        return UpstreamUnreachable(detail, stage="connect")
-    if isinstance(error, (ConnectTimeoutError, TimeoutError)):
-        return UpstreamTimeout(detail, stage="connect", error="connection_timeout")
-    if isinstance(error, (urllib3.exceptions.SSLError, ssl.CertificateError)) or isinstance(
-        cause, ssl.CertificateError
-    ):
-        return UpstreamUnreachable(detail, stage="connect", error="tls_certificate_error")
-    if isinstance(error, ssl.SSLError):
-        return UpstreamUnreachable(detail, stage="connect", error="tls_protocol_error")
-    return UpstreamUnreachable(detail, stage="connect")
-
-
-# -- urllib3's pools, with lighter queues and unix sockets ------------------------------
-
-
-class _Stack:
-    """The idle connections: the part of ``queue.LifoQueue`` that urllib3 uses, lock-free.
-
-    The last one used is the next one taken, so that idle ones grow old and are closed.
-    """
-
-    def __init__(self, maxsize: int) -> None:
-        self._idle: deque[Any] = deque()
-        self._maxsize = maxsize
-
-    def put(self, conn: Any, block: bool = True) -> None:
-        if conn is None:  # urllib3 fills new queues with places for connections
-            return
-        if len(self._idle) < self._maxsize:
-            self._idle.append(conn)
-        else:
-            conn.close()
-
-    def get(self, block: bool = True, timeout: float | None = None) -> Any:
-        try:
-            return self._idle.pop()
-        except IndexError:
-            raise queue.Empty from None
-
-    def qsize(self) -> int:
-        return len(self._idle)
-
-
-_QueueClass: Any = _Stack
-
-
-class _Checked:
-    """How a pool asks whether an idle connection may be used: one look, no waiting."""
-
-    sock: socket.socket | None
-    wire: Wire
-
-    @property
-    def is_connected(self) -> bool:
-        return self.sock is not None and self.wire.is_quiet()
-
-
-class _HttpConnection(_Checked, HTTPConnection):
-    pass
-
-
-class _HttpsConnection(_Checked, HTTPSConnection):
-    pass
-
-
-class _HttpPool(urllib3.HTTPConnectionPool):
-    QueueCls = _QueueClass
-    ConnectionCls = _HttpConnection
-
-
-class _HttpsPool(urllib3.HTTPSConnectionPool):
-    QueueCls = _QueueClass
-    ConnectionCls = _HttpsConnection
-
-
-class _UnixConnection(_HttpConnection):
-    path: str = ""
-
-    def _new_conn(self) -> socket.socket:
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        sock.settimeout(self.timeout if isinstance(self.timeout, (int, float)) else None)
-        try:
-            sock.connect(self.path)
-        except OSError:
-            sock.close()
-            raise
-        return sock
-
-
-class _UnixPool(_HttpPool):
-    def __init__(self, path: str, **options: Any) -> None:
-        super().__init__("localhost", **options)
-        connection: Any = type("UnixConnection", (_UnixConnection,), {"path": path})
-        self.ConnectionCls = connection
-
-
-def _pool_options(options: UpstreamOptions) -> dict[str, Any]:
-    timeout = urllib3.Timeout(connect=options.connect_timeout, read=options.read_timeout)
-    return {"timeout": timeout, "maxsize": options.pool_size, "retries": False}
-
-
-def _tcp_pool(
-    scheme: str, host: str, port: int | None, options: UpstreamOptions
-) -> urllib3.HTTPConnectionPool:
-    settings = _pool_options(options)
-    if scheme == "http":
-        return _HttpPool(host, port, **settings)
-    return _HttpsPool(host, port, ssl_context=_tls_context(options), **settings)
-
-
-def _tls_context(options: UpstreamOptions) -> ssl.SSLContext:
-    """Verified against the system's authorities or ``ca``; loaded now, so errors show now."""
-    name, path = "ca", options.ca
-    try:
-        context = ssl.create_default_context(cafile=path)
-        name, path = "client_cert", options.client_cert
-        if path:
-            context.load_cert_chain(path, options.client_key)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(
-            f"option {name}: {path!r} cannot be loaded ({error}); name a PEM file"
-        ) from None
-    if not options.verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 def _split_url(url: str) -> tuple[str, str, int | None, str]:

@@ -1,0 +1,155 @@
+"""The request on its way to the upstream: target, head, and body with its framing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from webob import Request
+
+from . import headers as rules
+from .errors import BadRequest, BodyTooLarge
+from .request import CODING
+from .routing import Match, encode_path, encode_query
+from .wire import BLOCK
+
+__all__ = ["Outgoing", "outgoing", "target_of"]
+
+#: Methods whose request without a body says so (RFC 9110, 8.6).
+_WITH_BODY = frozenset(("POST", "PUT", "PATCH"))
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+class Outgoing(NamedTuple):
+    """A request ready to be sent."""
+
+    method: str
+    head: bytes
+    body: Iterable[bytes]
+    replayable: bool  #: nothing of the client's input is used up by sending it
+
+
+def target_of(request: Request, match: Match, environ: Mapping[str, Any]) -> str:
+    """The request target: as the client spelt it, but for what a hook has changed."""
+    route = match.mount.route
+    path, query = request.environ.get("PATH_INFO", ""), request.environ.get("QUERY_STRING", "")
+    if route.strip_prefix:
+        before, raw_path = match.path or "/", match.raw_path or "/"
+    else:
+        before, raw_path = environ.get("PATH_INFO", ""), match.prefix + match.raw_path
+    if path != before:
+        raw_path = encode_path(path)
+    raw_query = match.query
+    if query != environ.get("QUERY_STRING", ""):
+        raw_query = encode_query(query)
+    base: str = route.upstream.servers[0].base
+    return base + raw_path + raw_query
+
+
+class _WireNames(dict[str, str]):
+    """``"Name: "`` for an environ key that is a header, else an empty string."""
+
+    def __missing__(self, key: str) -> str:
+        name = None
+        if key.startswith("HTTP_"):
+            name = rules.wire_name(key[5:])
+        found = f"{name}: " if name else ""
+        if len(self) < 1000:
+            self[key] = found
+        return found
+
+
+# Host comes first and the framing is ours; the body's type needs no HTTP_ before it.
+_WIRE_NAMES = _WireNames(
+    HTTP_HOST="", HTTP_CONTENT_LENGTH="", HTTP_TRANSFER_ENCODING="", CONTENT_TYPE="Content-Type: "
+)
+
+
+def outgoing(request: Request, target: str, max_body: int | None) -> Outgoing:
+    """Serialise the clone; a short body goes into one piece with the head.
+
+    :param max_body: the largest body, in bytes, that is accepted.
+    :raises BadRequest, BodyTooLarge: as they say.
+    """
+    environ = request.environ
+    method = environ["REQUEST_METHOD"]
+    framing, body = _body(environ, method, max_body)
+    if not environ.get("CONTENT_TYPE", "-"):
+        del environ["CONTENT_TYPE"]  # servers say so where there is none
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {environ['HTTP_HOST']}"]
+    lines += [name + environ[key] for key in environ if (name := _WIRE_NAMES[key])]
+    if framing:
+        lines.append(framing)
+    text = "\r\n".join(lines)
+    breaks = len(lines) - 1
+    if text.count("\n") != breaks or text.count("\r") != breaks or _CONTROL.search(text):
+        raise BadRequest("a header holds a control character")
+    if not _TOKEN.fullmatch(method):
+        raise BadRequest(f"{method!r} is no method")
+    try:
+        head = (text + "\r\n\r\n").encode("latin-1")
+    except UnicodeEncodeError:
+        raise BadRequest("a header holds characters beyond latin-1") from None
+    if isinstance(body, bytes):
+        return Outgoing(method, head + body, (), not body)
+    return Outgoing(method, head, body, False)
+
+
+def _body(
+    environ: Mapping[str, Any], method: str, max_body: int | None
+) -> tuple[str, bytes | Iterator[bytes]]:
+    """The framing header and the body: with the client's own framing (RFC 9112, 6)."""
+    length: str = environ.get("CONTENT_LENGTH") or ""
+    if "chunked" in environ.get(CODING, "").lower():
+        if not environ.get("wsgi.input_terminated"):
+            raise BadRequest("a chunked request body, which this WSGI server does not decode")
+        return "Transfer-Encoding: chunked", _chunks(environ["wsgi.input"], max_body)
+    if not length or length == "0":
+        return ("Content-Length: 0" if method in _WITH_BODY else ""), b""
+    if not (length.isascii() and length.isdigit()) or len(length) > 18:
+        raise BadRequest(f"invalid Content-Length {length[:40]!r}")
+    size = int(length)
+    if max_body is not None and size > max_body:
+        raise BodyTooLarge(f"a body of {size} bytes, over the limit of {max_body}")
+    pieces = _pieces(_rewound(environ["wsgi.input"]), size)
+    return f"Content-Length: {size}", b"".join(pieces) if size <= BLOCK else pieces
+
+
+def _rewound(stream: Any) -> Any:
+    """The input at its first byte, though an application may have read it before us."""
+    seekable = getattr(stream, "seekable", None)
+    if seekable is not None and seekable() and stream.tell():
+        stream.seek(0)
+    return stream
+
+
+def _pieces(stream: Any, left: int) -> Iterator[bytes]:
+    while left:
+        piece = _read(stream, min(left, BLOCK * 4))
+        if not piece:
+            raise BadRequest(
+                f"the request body ended {left} bytes early: the client broke off, or "
+                "something in front of the proxy has read it and it cannot be rewound"
+            )
+        left -= len(piece)
+        yield piece
+
+
+def _chunks(stream: Any, max_body: int | None) -> Iterator[bytes]:
+    total = 0
+    while piece := _read(stream, BLOCK):
+        total += len(piece)
+        if max_body is not None and total > max_body:
+            raise BodyTooLarge(f"a chunked body over the limit of {max_body} bytes")
+        yield b"%x\r\n%b\r\n" % (len(piece), piece)
+    yield b"0\r\n\r\n"
+
+
+def _read(stream: Any, size: int) -> bytes:
+    try:
+        piece: bytes = stream.read(size)
+    except Exception as error:  # servers raise exceptions of their own here
+        raise BadRequest(f"reading the request body failed: {error!r}", stage="send") from error
+    return piece
