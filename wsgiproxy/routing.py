@@ -10,8 +10,11 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
 from . import options as kinds
+from .auth import AUTH
 from .errors import BadRequest, ConfigurationError
+from .identity import FIELD_NAME, FIELD_NAMES, RESOLVER, RESOLVERS, Identity
 from .options import Kind, check_names, option
+from .redirects import REDIRECTS, REWRITES, Rule
 from .upstream import Upstream, UpstreamOptions
 
 __all__ = ["Match", "Mount", "Route", "Router", "encode_path", "encode_query"]
@@ -105,6 +108,34 @@ class Route(UpstreamOptions):
         kinds.BOOLEAN,
         "lead the links of a service that believes it lives at / under the prefix",
     )
+    remote_user: Any = option(
+        None,
+        RESOLVER,
+        "tell the upstream the user: true (REMOTE_USER), an environ key, or a callable(environ)",
+    )
+    remote_user_header: str = option(
+        "Remote-User", FIELD_NAME, "the header that names the user: X-Remote-User, REMOTE_USER"
+    )
+    identity_headers: tuple[tuple[str, Any], ...] = option(
+        (), RESOLVERS, "more about the user: headers, each with an environ key or a callable"
+    )
+    auth: Any = option(
+        None,
+        AUTH,
+        "ask who may pass: a path of the wrapped application, true (the same path), a callable",
+    )
+    copy_headers: tuple[str, ...] = option(
+        (), FIELD_NAMES, "headers that auth's answer sets for the upstream; never the client"
+    )
+    auth_cache: float | None = option(
+        None, kinds.SECONDS, "remember for so long that auth let a cookie pass, for every URL"
+    )
+    redirects: tuple[Rule, ...] = option(
+        (), REDIRECTS, "patterns on the encoded path and query, and where they redirect to"
+    )
+    rewrites: tuple[Rule, ...] = option(
+        (), REWRITES, "patterns on what follows the prefix, and what to ask the upstream for"
+    )
     rewrite: Any = option(
         None, kinds.HOOK, "called with the request; may change it, or return a response"
     )
@@ -137,7 +168,7 @@ class Route(UpstreamOptions):
 class Mount:
     """A route at its prefix, with what can be computed before the first request."""
 
-    __slots__ = ("host", "inside", "origin", "path", "prefix", "route")
+    __slots__ = ("host", "identity", "inside", "origin", "path", "prefix", "route")
 
     def __init__(self, prefix: str, route: Route) -> None:
         if not prefix.startswith("/") or re.search(r"//|/\.\.?(/|$)|[?#%\\\x00-\x20\x7f]", prefix):
@@ -149,6 +180,7 @@ class Mount:
         self.path = self.prefix.encode().decode("latin-1")
         self.route = route
         self.host = (route.host_match or "").lower()
+        self.identity = Identity.of(route)
         servers = route.upstream.servers
         #: The names by which the upstream means itself, and its origin, as it is told it.
         self.inside = frozenset[str]().union(*(server.origins for server in servers))

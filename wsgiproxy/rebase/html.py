@@ -1,0 +1,393 @@
+"""URLs in HTML, edited while it streams.
+
+The text is split as the HTML standard's tokenizer does it (HTML, 13.2.5), so far as that
+tells markup from text, and only bytes of URLs are replaced. Everything else goes through
+as it came: odd spacing, missing quotes, broken tags, any charset that extends ASCII.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+
+from .attributes import INTERESTING, Attribute, edit_tag, get, is_foreign
+from .css import CssEditor
+from .escapes import apply
+from .manifest import WholeEditor, edit_import_map
+from .mapper import Mapper
+
+__all__ = ["LIMIT", "HtmlEditor"]
+
+#: Bytes of a tag that is edited as a whole, and of an attribute that is edited at all.
+LIMIT = 1 << 16
+#: The bytes that are worked on at once.
+_PIECE = 1 << 16
+
+_RAW_TEXT = frozenset(b"title textarea xmp iframe noembed noframes".split())
+_FOREIGN = frozenset((b"svg", b"math"))
+_SPECIAL = _RAW_TEXT | _FOREIGN | frozenset(b"script style plaintext meta base link html".split())
+# What may stand before the first script without being touched by it.
+_BEFORE_SCRIPTS = frozenset((b"html", b"head"))
+
+_TEXT = re.compile(rb"[^<]*")
+# A run of text and of tags without anything of interest, for `re` to skip at its own
+# speed. No alternative can begin like another, so nothing is tried twice.
+_BORING = re.compile(
+    rb"""(?: [^<]+
+      | </ (?!(?:svg|math)[\t\n\f\r />]) [a-z][a-z0-9-]* [\t\n\f\r ]* >
+      | < (?!(?:%(special)s)[\t\n\f\r />]) [a-z][a-z0-9-]*
+        (?: [\t\n\f\r ]+
+            (?: (?!(?:%(attributes)s)[\t\n\f\r /=>]) [a-z@:_][a-z0-9@:._-]*
+                (?: = (?: "[^"]*" | '[^']*' | [a-z0-9_.\#%%-]+ (?=[\t\n\f\r >]) )
+                  | (?= /?> | [\t\n\f\r ]+[^\t\n\f\r =] ) )
+              | (?:href|src) = (?: "(?: [\#?._a-gi-vx-z0-9] [^"]* )?"
+                                | '(?: [\#?._a-gi-vx-z0-9] [^']* )?'
+                                | [\#?._a-gi-vx-z0-9] [^\t\n\f\r >]* (?=[\t\n\f\r >]) ) ) )*
+        [\t\n\f\r ]* /? >
+    )*"""
+    % {
+        b"special": b"|".join(sorted(_SPECIAL)),
+        b"attributes": b"|".join(sorted(INTERESTING)),
+    },
+    re.IGNORECASE | re.VERBOSE,
+)
+_NAME = re.compile(rb"</?([A-Za-z][^\t\n\f\r />]*)")
+_ATTRIBUTE = re.compile(
+    rb"[\t\n\f\r /]*(=?[^\t\n\f\r />=]*)(?:[\t\n\f\r ]*(=)[\t\n\f\r ]*"
+    rb"(?:\"([^\"]*)\"|'([^']*)'|([^\t\n\f\r >\"'][^\t\n\f\r >]*)?))?"
+)
+_OPEN_QUOTE = re.compile(rb"[\t\n\f\r /]*=?[^\t\n\f\r />=]*[\t\n\f\r ]*=[\t\n\f\r ]*([\"'])")
+_BARE_END = re.compile(rb"[\t\n\f\r >]")
+_COMMENT_END = re.compile(rb"--!?>")
+_SCRIPT_PLAIN = re.compile(rb"<!--|</script(?=[\t\n\f\r />])", re.IGNORECASE)
+_SCRIPT_ESCAPED = re.compile(rb"-->|<(/?)script(?=[\t\n\f\r />])", re.IGNORECASE)
+_RAW_ENDS = {
+    name: re.compile(rb"</" + name + rb"(?=[\t\n\f\r />])", re.IGNORECASE)
+    for name in (*_RAW_TEXT, b"style", b"script")
+}
+
+
+class HtmlEditor:
+    """Maps the URLs of one page, and puts a script in front of all others.
+
+    :param script: what goes in front of the page's first element that is neither
+        ``html``, ``head`` nor says which charset it has.
+    :param modules: what goes before the first module script, unless the page has an
+        import map: a tag with one.
+    :param is_xml: whether the page is XML, which has CDATA and fewer kinds of text.
+
+    No more than ``LIMIT`` bytes are held back, whatever the page does; a tag that is
+    longer is edited attribute by attribute, an attribute that is longer stays.
+    Each state takes the text and a place in it, and gives the place it came to, or
+    ``-1`` if it must see more.
+    """
+
+    def __init__(
+        self, mapper: Mapper, script: bytes = b"", modules: bytes = b"", *, is_xml: bool = False
+    ) -> None:
+        self._mapper = mapper
+        self._script_tag = script
+        self._modules_tag = modules
+        self._is_xml = is_xml
+        self._depth = 1 if is_xml else 0  # within svg and math
+        self._rest = b""
+        self._out: list[bytes] = []
+        self._state = self._data
+        self._name = b""  # the element whose tag or text is being read
+        self._quote = b'"'
+        self._level = 0  # of escape within a script: none, <!--, <!-- <script
+        self._sink: CssEditor | WholeEditor | None = None
+        self._last = False
+
+    def feed(self, data: bytes) -> bytes:
+        """The next bytes of the page, edited as far as they can be judged."""
+        for start in range(0, len(data) or 1, _PIECE):
+            self._feed(data[start : start + _PIECE])
+        made, self._out = b"".join(self._out), []
+        return made
+
+    def finish(self) -> bytes:
+        """What was held back; the page is over."""
+        self._last = True
+        self._feed(b"")
+        self._close_sink()
+        made, self._out = b"".join(self._out), []
+        return made
+
+    def _feed(self, data: bytes) -> None:
+        text = self._rest + data
+        done = 0
+        while done < len(text):
+            at = self._state(text, done)
+            if at < 0:
+                break
+            done = at
+        self._rest = text[done:]
+
+    def _pass(self, text: bytes, at: int, end: int) -> int:
+        """Let bytes through as they are."""
+        self._out.append(text[at:end])
+        return end
+
+    def _hold(self, text: bytes, at: int, keep: int) -> int:
+        """Let all but the last ``keep`` bytes through; at the end these too."""
+        end = len(text) if self._last else len(text) - keep
+        return self._pass(text, at, end) if end > at else -1
+
+    def _wait(self, text: bytes, at: int) -> int:
+        """See more first, or let everything through if there is no more."""
+        return self._pass(text, at, len(text)) if self._last else -1
+
+    # -- text and what may stand in it ----------------------------------------------
+
+    def _data(self, text: bytes, at: int) -> int:
+        skip = _TEXT if self._script_tag else _BORING
+        end = skip.match(text, at).end()  # type: ignore[union-attr] # matches always
+        if end > at:
+            return self._pass(text, at, end)
+        second, third = text[at + 1 : at + 2], text[at + 2 : at + 3]
+        if second.isalpha() or (second == b"/" and third.isalpha()):
+            return self._tag(text, at)
+        if not second or (second == b"/" and not third):
+            return self._wait(text, at)
+        if second == b"!":
+            return self._declaration(text, at)
+        if second == b"?" or (second == b"/" and third != b">"):
+            self._state = self._instruction if self._is_xml else self._bogus
+        return self._pass(text, at, at + 1)
+
+    def _declaration(self, text: bytes, at: int) -> int:
+        if text.startswith(b"<!--", at):
+            self._state = self._comment_start
+            return self._pass(text, at, at + 4)
+        if self._depth and text.startswith(b"<![CDATA[", at):
+            self._state = self._cdata
+            return self._pass(text, at, at + 9)
+        start = text[at : at + 9]
+        if b"<!--".startswith(start) or (self._depth and b"<![CDATA[".startswith(start)):
+            return self._wait(text, at)
+        self._state = self._bogus
+        return self._pass(text, at, at + 1)
+
+    def _until(self, text: bytes, at: int, mark: bytes) -> int:
+        end = text.find(mark, at)
+        if end < 0:
+            return self._hold(text, at, len(mark) - 1)
+        self._state = self._data
+        return self._pass(text, at, end + len(mark))
+
+    def _bogus(self, text: bytes, at: int) -> int:
+        return self._until(text, at, b">")
+
+    def _instruction(self, text: bytes, at: int) -> int:
+        return self._until(text, at, b"?>")
+
+    def _cdata(self, text: bytes, at: int) -> int:
+        return self._until(text, at, b"]]>")
+
+    def _comment_start(self, text: bytes, at: int) -> int:
+        """Behind ``<!--``, where ``>`` and ``->`` end a comment as well."""
+        if text[at:] == b"-":
+            return self._wait(text, at)
+        end = at + 1 if text.startswith(b">", at) else at + 2 if text.startswith(b"->", at) else 0
+        self._state = self._data if end else self._comment
+        return self._pass(text, at, end) if end else at
+
+    def _comment(self, text: bytes, at: int) -> int:
+        match = _COMMENT_END.search(text, at)
+        if match is None:
+            return self._hold(text, at, 3)
+        self._state = self._data
+        return self._pass(text, at, match.end())
+
+    # -- tags ---------------------------------------------------------------------------
+
+    def _tag(self, text: bytes, at: int) -> int:
+        """A whole tag, if it is not too long."""
+        if not self._last and text.find(b">", at, at + LIMIT) < 0:
+            return -1 if len(text) - at < LIMIT else self._long(text, at)
+        name = _NAME.match(text, at)
+        attributes: list[Attribute] = []
+        end = _attributes(text, name.end(), attributes)  # type: ignore[union-attr]
+        if (end or len(text)) - at > LIMIT or (not end and len(text) - at >= LIMIT):
+            return self._long(text, at)
+        if not end:
+            return self._wait(text, at)
+        lowered = name[1].lower()  # type: ignore[index] # a letter stands there
+        if text[at + 1] == 0x2F:
+            self._end_tag(lowered)
+            return self._pass(text, at, end)
+        self._insert(lowered, attributes, text)
+        edits = edit_tag(self._mapper, lowered, attributes, text)
+        self._out.append(apply(text, edits, at, end))
+        if lowered == b"base" and is_foreign(self._mapper, get(attributes, text, b"href")):
+            self._mapper = self._mapper.on_foreign_base()
+        self._opened(lowered, get(attributes, text, b"type").lower(), text[end - 2] == 0x2F)
+        return end
+
+    def _end_tag(self, name: bytes) -> None:
+        self._put_script()
+        if name in _FOREIGN and self._depth > self._is_xml:
+            self._depth -= 1
+
+    def _insert(self, name: bytes, attributes: list[Attribute], text: bytes) -> None:
+        """What has to stand in front of this start tag."""
+        if self._script_tag and name not in _BEFORE_SCRIPTS:
+            equivalent = get(attributes, text, b"http-equiv").lower()
+            names_charset = equivalent == b"content-type" or any(
+                attribute == b"charset" for attribute, _, _ in attributes
+            )
+            if name != b"meta" or not names_charset:
+                self._put_script()
+        if not self._modules_tag or name not in (b"script", b"link"):
+            return
+        kind = get(attributes, text, b"type").lower()
+        if name == b"script" and kind == b"importmap":
+            self._modules_tag = b""
+        elif kind == b"module" if name == b"script" else _preloads_module(attributes, text):
+            self._out.append(self._modules_tag)
+            self._modules_tag = b""
+
+    def _put_script(self) -> None:
+        if self._script_tag:
+            self._out.append(self._script_tag)
+            self._script_tag = b""
+
+    def _opened(self, name: bytes, kind: bytes, closes_itself: bool) -> None:
+        """Behind a start tag: which kind of text comes now."""
+        self._name = name
+        self._state = self._data
+        if name in _FOREIGN:
+            self._depth += not closes_itself
+        elif self._depth and (closes_itself or name not in (b"script", b"style")):
+            return
+        elif name == b"script" and kind == b"importmap":
+            self._sink = WholeEditor(partial(edit_import_map, self._mapper))
+            self._state = self._raw
+        elif name == b"script":
+            self._level, self._state = 0, self._script
+        elif name == b"style":
+            self._sink, self._state = CssEditor(self._mapper), self._raw
+        elif name in _RAW_TEXT:
+            self._state = self._raw
+        elif name == b"plaintext":
+            self._state = self._plaintext
+
+    # -- tags that are too long to be held ----------------------------------------------
+
+    def _long(self, text: bytes, at: int) -> int:
+        """Begin a tag that is read attribute by attribute."""
+        match = _NAME.match(text, at, at + LIMIT)
+        self._name = match[1].lower() if match[0][1:2] != b"/" else b"/"  # type: ignore[index]
+        if self._name not in _BEFORE_SCRIPTS:
+            self._put_script()
+        self._state = self._long_tag
+        if match.end() == at + LIMIT:  # type: ignore[union-attr]
+            self._state = self._long_word
+        return self._pass(text, at, match.end())  # type: ignore[union-attr]
+
+    def _long_tag(self, text: bytes, at: int) -> int:
+        attributes: list[Attribute] = []
+        end = _attributes(text, at, attributes, 1)
+        size = (end or len(text)) - at
+        if size > LIMIT:
+            return self._long_attribute(text, at)
+        if not end:
+            return self._wait(text, at)
+        edits = edit_tag(self._mapper, self._name, attributes, text)
+        self._out.append(apply(text, edits, at, end))
+        if text[end - 1] == 0x3E and not (attributes and attributes[0][2] >= end):
+            self._opened(self._name, b"", False)
+        return end
+
+    def _long_attribute(self, text: bytes, at: int) -> int:
+        match = _OPEN_QUOTE.match(text, at, at + LIMIT)
+        if match is None:
+            self._state = self._long_word
+            return self._pass(text, at, at + LIMIT)
+        self._quote, self._state = match[1], self._long_value
+        return self._pass(text, at, match.end())
+
+    def _long_value(self, text: bytes, at: int) -> int:
+        end = text.find(self._quote, at)
+        if end < 0:
+            return self._pass(text, at, len(text))
+        self._state = self._long_tag
+        return self._pass(text, at, end + 1)
+
+    def _long_word(self, text: bytes, at: int) -> int:
+        match = _BARE_END.search(text, at)
+        if match is None:
+            return self._pass(text, at, len(text))
+        self._state = self._long_tag
+        return self._pass(text, at, match.start()) if match.start() > at else at
+
+    # -- text that is no markup -----------------------------------------------------------
+
+    def _plaintext(self, text: bytes, at: int) -> int:
+        return self._pass(text, at, len(text))
+
+    def _script(self, text: bytes, at: int) -> int:
+        """HTML 13.2.5.4 and 13.2.5.17 to 31: where a script ends, with ``<!--`` in it."""
+        match = (_SCRIPT_ESCAPED if self._level else _SCRIPT_PLAIN).search(text, at)
+        if match is None:
+            return self._hold(text, at, len(b"</script"))
+        found = match[0]
+        if found == b"<!--":
+            self._level = 1
+            return self._pass(text, at, match.end() - 2)  # its dashes may end it: <!-->
+        if found == b"-->":
+            self._level = 0
+        elif self._level == 2 or not found.startswith(b"</"):
+            self._level = 1 if found.startswith(b"</") else 2
+        else:
+            self._state = self._data
+            return self._pass(text, at, match.start())
+        return self._pass(text, at, match.end())
+
+    def _raw(self, text: bytes, at: int) -> int:
+        """Text up to the end tag of its element, through the sink if there is one."""
+        match = _RAW_ENDS[self._name].search(text, at)
+        keep = 0 if self._last else len(self._name) + 2
+        end = match.start() if match else len(text) - keep
+        if end > at:
+            piece = text[at:end]
+            self._out.append(self._sink.feed(piece) if self._sink else piece)
+        if match:
+            self._close_sink()
+            self._state = self._data
+        return end if match or end > at else -1
+
+    def _close_sink(self) -> None:
+        if self._sink is not None:
+            self._out.append(self._sink.finish())
+            self._sink = None
+
+
+def _attributes(text: bytes, at: int, found: list[Attribute], most: int = -1) -> int:
+    """Read attributes up to the end of the tag; the place behind it, or 0 if it is not there.
+
+    :param most: read that many attributes only and give the place behind them, which is
+        known only if another byte follows.
+    """
+    while most:
+        match = _ATTRIBUTE.match(text, at)
+        at = match.end()  # type: ignore[union-attr] # matches always
+        following = text[at : at + 1]
+        quoted = match[3] is not None or match[4] is not None  # type: ignore[index]
+        if not following:
+            return 0
+        if following in b"\"'" and match[2] and not quoted and match[5] is None:  # type: ignore[index]
+            return 0  # a quote that is not closed yet
+        if match[1]:  # type: ignore[index]
+            group = match.lastindex if match[2] and match.lastindex != 2 else 0  # type: ignore[index,union-attr]
+            start, end = match.span(group) if group else (at, at)  # type: ignore[union-attr]
+            found.append((match[1].lower(), start, end))  # type: ignore[index]
+            most -= 1
+        if following == b">":
+            return at + 1
+    return at
+
+
+def _preloads_module(attributes: list[Attribute], text: bytes) -> bool:
+    return b"modulepreload" in get(attributes, text, b"rel").lower().split()
