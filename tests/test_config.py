@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from tests.support import RawUpstream, call
 from wsgiproxy import ConfigurationError, ProxyMiddleware, Route
 from wsgiproxy.cli import _document, parser
 from wsgiproxy.config import Config, from_strings, load_application, merge, read_toml
+from wsgiproxy.options import Option
 from wsgiproxy.server import ServerOptions
 
 URL = "http://localhost:9999"
@@ -47,9 +47,9 @@ BY_NAME: dict[str, tuple[Any, str, str]] = {
 FILES = ("ca", "client_cert", "client_key")
 
 
-def sample(name: str, field: dataclasses.Field[Any]) -> tuple[Any, str, str]:
+def sample(name: str, field: Option) -> tuple[Any, str, str]:
     """Something to write for an option."""
-    kind = field.metadata["kind"].name
+    kind = field.kind.name
     if name in BY_NAME:
         return BY_NAME[name]
     if kind in SAMPLES:

@@ -137,9 +137,9 @@ def option_table() -> str:
         rows.append(
             [
                 f"``{name}``",
-                field.metadata["kind"].name,
+                field.kind.name,
                 default_text(field.default),
-                field.metadata["help"],
+                field.help,
             ]
         )
     widths = [max(len(row[column]) for row in rows) for column in range(3)] + [60]

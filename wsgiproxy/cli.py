@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import dataclasses
 import difflib
 import logging
 import re
@@ -105,12 +104,12 @@ def parser() -> _Parser:
     return made
 
 
-def _add_table(group: Any, table: Mapping[str, dataclasses.Field[Any]]) -> None:
+def _add_table(group: Any, table: Mapping[str, options.Option]) -> None:
     for name, field in table.items():
         flag = "--" + name.replace("_", "-")
-        kind: options.Kind = field.metadata["kind"]
+        kind: options.Kind = field.kind
         default = default_text(field.default)
-        text = field.metadata["help"] + (f" (default: {default})" if default else "")
+        text = field.help + (f" (default: {default})" if default else "")
         settings: dict[str, Any] = {"dest": name, "default": None, "help": text.replace("%", "%%")}
         if kind is options.BOOLEAN:
             group.add_argument(flag, action=argparse.BooleanOptionalAction, **settings)

@@ -1,24 +1,23 @@
 """One table of options for every way to give them.
 
-A settings class is a frozen dataclass whose fields are made by :func:`option`. The
-field carries its help text and its :class:`Kind`, which turns a Python value, a TOML
-value or a string from an ini file or a command line into the value that is used. So the
-constructor, the configuration file, paste.deploy and ``--help`` cannot disagree.
+A settings class derives from :class:`Options` and names its options with :func:`option`. Each
+has its help text and its :class:`Kind`, which turns a Python value, a TOML value or a string from
+an ini file or a command line into the value that is used. So the constructor, the
+configuration file, paste.deploy and ``--help`` cannot disagree.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import importlib
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 from .errors import ConfigurationError
 
-__all__ = ["Kind", "Options", "check_names", "option"]
+__all__ = ["Kind", "Option", "Options", "check_names", "option"]
 
 
 class Kind(NamedTuple):
@@ -32,32 +31,65 @@ class Kind(NamedTuple):
     read: Callable[[Any], Any]
 
 
+class Option(NamedTuple):
+    """One row of a table of options."""
+
+    default: Any
+    kind: Kind
+    help: str
+
+
 def option(default: Any, kind: Kind, help: str) -> Any:
-    """A dataclass field that knows its kind and its help text."""
-    metadata = {"kind": kind, "help": help}
-    return dataclasses.field(default=default, kw_only=True, metadata=metadata)
+    """An option of a settings class: its value there has the type that ``kind`` reads."""
+    return Option(default, kind, help)
 
 
-@dataclasses.dataclass(frozen=True)
 class Options:
-    """Base of the settings classes: every field is read by its kind when built."""
+    """Base of the settings classes: keyword-only, read by their kinds, frozen.
 
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            kind = field.metadata.get("kind")
-            value = getattr(self, field.name)
-            if kind is None or value is field.default:
-                continue
-            try:
-                read = kind.read(value)
-            except ValueError as error:
-                raise ConfigurationError(f"option {field.name}: {error}") from None
-            object.__setattr__(self, field.name, read)
+    Not a dataclass: importing those takes as long as all of this package.
+
+    :raises ConfigurationError: for an unknown option or a value that cannot work.
+    """
+
+    _table: ClassVar[dict[str, Option]] = {}
+
+    def __init_subclass__(cls) -> None:
+        own = {name: value for name, value in vars(cls).items() if isinstance(value, Option)}
+        cls._table = {**cls._table, **own}
+
+    def __init__(self, **given: Any) -> None:
+        check_names(given, self._table, type(self).__name__)
+        for name, row in self._table.items():
+            value = given.get(name, row.default)
+            self.__dict__[name] = value if value is row.default else _read(name, row, value)
+        self.check()
+
+    def check(self) -> None:
+        """What a class has to say about its options together; raises ConfigurationError."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"{type(self).__name__} is frozen; make a new one with {name}=...")
+
+    def __repr__(self) -> str:
+        changed = (
+            f"{name}={getattr(self, name)!r}"
+            for name, row in self._table.items()
+            if getattr(self, name) != row.default
+        )
+        return f"{type(self).__name__}({', '.join(changed)})"
 
     @classmethod
-    def table(cls) -> dict[str, dataclasses.Field[Any]]:
+    def table(cls) -> Mapping[str, Option]:
         """The options by name, in the order they are documented."""
-        return {f.name: f for f in dataclasses.fields(cls) if "kind" in f.metadata}
+        return cls._table
+
+
+def _read(name: str, row: Option, value: Any) -> Any:
+    try:
+        return row.kind.read(value)
+    except ValueError as error:
+        raise ConfigurationError(f"option {name}: {error}") from None
 
 
 def check_names(given: Iterable[str], known: Iterable[str], where: str) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import posixpath
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
@@ -17,7 +17,7 @@ from .options import Kind, check_names, option
 from .redirects import REDIRECTS, REWRITES, Rule
 from .upstream import Upstream, UpstreamOptions
 
-__all__ = ["Match", "Mount", "Route", "Router", "encode_path", "encode_query"]
+__all__ = ["Match", "Mount", "Route", "Router", "encode_path", "encode_query", "raw_target"]
 
 #: What ``quote`` leaves alone in a path: RFC 3986, 3.3 (pchar) and the slash.
 _PATH_SAFE = "/:@!$&'()*+,;=~-._"
@@ -35,7 +35,6 @@ def _host_option(value: Any) -> str:
     raise ValueError(f"{value!r} is no host; write upstream, client, or a name such as a.example")
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Route(UpstreamOptions):
     """One prefix's settings.
 
@@ -47,7 +46,6 @@ class Route(UpstreamOptions):
     here as well.
     """
 
-    upstream: Any = dataclasses.field(default=None, kw_only=False)
     strip_prefix: bool = option(
         True, kinds.BOOLEAN, "take the prefix off the path before sending it upstream"
     )
@@ -146,23 +144,31 @@ class Route(UpstreamOptions):
         None, kinds.HOOK, "called with the error and the request; may return a response"
     )
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    upstream: Upstream
+
+    def __init__(self, upstream: Any, **options: Any) -> None:
+        super().__init__(**options)
+        self.__dict__["upstream"] = self._made(upstream)
+
+    def _made(self, upstream: Any) -> Upstream:
+        names = UpstreamOptions.table()
+        given = {name: getattr(self, name) for name in names}
+        if not isinstance(upstream, Upstream):
+            if not upstream:
+                raise ConfigurationError("a route needs an upstream; write http://localhost:9999")
+            return Upstream(upstream, **given)
+        for name, row in names.items():
+            if given[name] != row.default:
+                raise ConfigurationError(f"option {name}: give it to Upstream(...), not to Route")
+        return upstream
+
+    def check(self) -> None:
+        """Refuse options that contradict each other."""
         if self.rebase and not self.strip_prefix:
             raise ConfigurationError(
                 "option rebase: a service that is sent its prefix (strip_prefix = false) needs "
                 "no rebasing; drop one of the two"
             )
-        names = UpstreamOptions.table()
-        given = {name: getattr(self, name) for name in names}
-        if not isinstance(self.upstream, Upstream):
-            if not self.upstream:
-                raise ConfigurationError("a route needs an upstream; write http://localhost:9999")
-            object.__setattr__(self, "upstream", Upstream(self.upstream, **given))
-            return
-        for name, field in names.items():
-            if given[name] != field.default:
-                raise ConfigurationError(f"option {name}: give it to Upstream(...), not to Route")
 
 
 class Mount:
@@ -271,7 +277,7 @@ class Router:
         if _AMBIGUOUS.search(path):
             self._check(mount, path, rest, host)
         public = script + mount.path
-        raw_path, query = _raw_target(environ, script + path)
+        raw_path, query = raw_target(environ, script + path)
         prefix = encode_path(public)
         raw_rest = _cut(raw_path, public, prefix) if public else raw_path
         return Match(mount, public, prefix, rest, raw_rest, query)
@@ -326,7 +332,7 @@ def _normal(path: str) -> str:
     return posixpath.normpath("/" + path.lstrip("/"))
 
 
-def _raw_target(environ: Mapping[str, Any], path: str) -> tuple[str, str]:
+def raw_target(environ: Mapping[str, Any], path: str) -> tuple[str, str]:
     """The path as the client spelt it, and the query with its question mark.
 
     The server's raw target counts only if it says the same as ``SCRIPT_NAME`` and
@@ -349,6 +355,7 @@ def _raw_target(environ: Mapping[str, Any], path: str) -> tuple[str, str]:
     return raw_path, mark + raw_query
 
 
+@lru_cache(1024)
 def encode_path(path: str) -> str:
     """A decoded path (PEP 3333: bytes as latin-1) as it goes over the wire."""
     return quote(path.encode("latin-1"), safe=_PATH_SAFE)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import errno
 import select
 import signal
@@ -75,7 +74,6 @@ def _listener(value: Any) -> Listener:
 LISTEN = Kind("host:port", _listeners)
 
 
-@dataclasses.dataclass(frozen=True)
 class ServerOptions(Options):
     """The embedded server."""
 
@@ -91,8 +89,8 @@ class ServerOptions(Options):
         1 << 30, kinds.SIZE, "refuse larger uploads, which are spooled to disk before sent on"
     )
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def check(self) -> None:
+        """Refuse a server that could answer nobody."""
         for name in ("threads", "connection_limit", "channel_timeout", "max_request_body_size"):
             if not getattr(self, name):
                 raise ConfigurationError(f"option {name}: it must be at least 1; write a number")

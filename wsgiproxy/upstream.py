@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import itertools
 import queue
 import re
@@ -34,7 +33,6 @@ _HOST = re.compile(r"[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._~-]+)?\]")
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class UpstreamOptions(Options):
     """How the servers of an upstream are reached."""
 
