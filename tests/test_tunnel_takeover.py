@@ -105,7 +105,7 @@ def test_waitress_without_what_the_adapter_needs_is_told_once(
     monkeypatch.setattr(takeover, "_WAITRESS", (("trigger",), ("no_such_thing",)))
 
     class Channel:
-        class server:  # noqa: N801
+        class server:
             trigger = None
 
         def check(self) -> bool:

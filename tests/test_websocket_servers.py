@@ -16,7 +16,6 @@ from websockets.sync.client import ClientConnection, connect
 from tests.support import RawClient, get, serve
 from tests.tunnel_support import SERVERS, EchoServer, log_of, server_context
 
-
 HANDSHAKE = get(
     "/p/ws",
     "Connection: Upgrade",
@@ -126,11 +125,13 @@ def test_secure_websocket_with_a_private_authority(authority: Any, ca_file: str)
 
 
 def test_secure_websocket_with_an_unknown_authority_is_refused(authority: Any) -> None:
-    with EchoServer(tls=server_context(authority, "localhost")) as echo:
-        with serve({"routes": {"/p": echo.url}}, "waitress") as address:
-            with pytest.raises(InvalidStatus) as refused:
-                websocket(address)
-            assert refused.value.response.status_code == 502
+    with (
+        EchoServer(tls=server_context(authority, "localhost")) as echo,
+        serve({"routes": {"/p": echo.url}}, "waitress") as address,
+        pytest.raises(InvalidStatus) as refused,
+    ):
+        websocket(address)
+    assert refused.value.response.status_code == 502
 
 
 def test_websocket_to_a_unix_socket(tmp_path: Path) -> None:

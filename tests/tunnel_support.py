@@ -127,6 +127,8 @@ class EchoServer:
     def __init__(self, tls: ssl.SSLContext | None = None, unix: str | None = None) -> None:
         self.paths: list[str] = []
         self.headers: list[Any] = []
+        #: The connections that are open now.
+        self.connections: set[Any] = set()
         self._tls, self._unix = tls, unix
         self.url = ""
         self.loop = asyncio.new_event_loop()
@@ -175,6 +177,7 @@ class EchoServer:
 
     async def _echo(self, connection: Any) -> None:
         path = connection.request.path
+        self.connections.add(connection)
         try:
             if path == "/greet":
                 await connection.send("hello before you")
@@ -186,3 +189,5 @@ class EchoServer:
                 await connection.send(message)
         except ConnectionClosed:
             pass
+        finally:
+            self.connections.discard(connection)

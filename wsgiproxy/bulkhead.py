@@ -17,7 +17,7 @@ from .errors import TooBusy
 __all__ = ["Bulkhead", "Places", "default_tunnels", "share_of", "threads_of"]
 
 #: Seconds that a request waits for a place, in a thread of the reserve.
-QUEUE = 0.25
+QUEUE = 1.0
 _STEP = 0.005
 
 
@@ -67,11 +67,11 @@ class Bulkhead:
         self._stalled_at = -1
 
     def enter(self) -> None:
-        """Take a place, waiting a quarter of a second if all are taken.
+        """Take a place, waiting a second if all are taken.
 
-        A burst of short exchanges gets through so. Once nothing has moved for that long, the
-        route is stalled, and until one of its exchanges ends all others fail at once, so
-        that the reserve is not spent on waiting.
+        A burst of exchanges that are shorter gets through so. Once nothing has moved for that
+        long, the route is stalled, and until one of its exchanges ends all others fail at
+        once, so that the reserve is not spent on waiting.
 
         :raises TooBusy: if none became free.
         """

@@ -4,9 +4,12 @@
     ├── ConfigurationError            at start: a wrong option, URL, file or prefix
     └── ExchangeError                 one request failed; carries status, stage and party
         ├── BadRequest          400   the client sent what cannot be forwarded
+        ├── Unauthorized        401   nobody is logged in who may use the route
+        ├── Forbidden           403   the user may not use the route
         ├── RequestTimeout      408   the client stopped sending its body
         ├── BodyTooLarge        413   the request body is over ``max_body``
         ├── ClientGone          499   the client left; nobody is there to be told
+        ├── AuthFailed          500   who may pass, or who the user is, could not be found out
         ├── UpgradeUnsupported  501   this WSGI server gives no socket to tunnel through
         ├── UpstreamUnreachable 502   no connection: refused, unresolvable, TLS failure
         ├── UpstreamBroken      502   an answer that is no valid HTTP, or half of one
@@ -24,16 +27,19 @@ from __future__ import annotations
 from typing import ClassVar
 
 __all__ = [
+    "AuthFailed",
     "BadRequest",
     "BodyTooLarge",
     "ClientGone",
     "ConfigurationError",
     "ExchangeError",
+    "Forbidden",
     "LoopDetected",
     "NoUpstream",
     "ProxyError",
     "RequestTimeout",
     "TooBusy",
+    "Unauthorized",
     "UpgradeUnsupported",
     "UpstreamBroken",
     "UpstreamTimeout",
@@ -92,6 +98,18 @@ class RequestTimeout(ExchangeError):
     status, reason, party, error = 408, "Request Timeout", "client", "http_request_error"
 
 
+class Unauthorized(ExchangeError):
+    """Nobody is logged in who may use the route."""
+
+    status, reason, party, error = 401, "Unauthorized", "client", "http_request_denied"
+
+
+class Forbidden(ExchangeError):
+    """The user may not use the route, or has a name that no header can carry."""
+
+    status, reason, party, error = 403, "Forbidden", "client", "http_request_denied"
+
+
 class BodyTooLarge(ExchangeError):
     """The request body is over the route's ``max_body``."""
 
@@ -102,6 +120,12 @@ class ClientGone(ExchangeError):
     """The client closed its connection before the answer was complete."""
 
     status, reason, party, error = 499, "Client Closed Request", "client", "http_request_error"
+
+
+class AuthFailed(ExchangeError):
+    """The wrapped application did not tell who may pass, or a callable who the user is."""
+
+    status, reason, party = 500, "Internal Server Error", "application"
 
 
 class UpgradeUnsupported(ExchangeError):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import html
-import json
 import logging
-import secrets
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Mapping
 from typing import Any
+
+from webob.acceptparse import create_accept_header
 
 from .errors import ClientGone, ExchangeError
 from .takeover import SERVERS
@@ -18,9 +18,11 @@ logger = logging.getLogger("wsgiproxy")
 
 _ADVICE = {
     400: "The request cannot be forwarded as it is.",
+    401: "You have to log in before you may use this service.",
     403: "You may not use this service.",
     408: "The request was not completed in time.",
     413: "The request is larger than this service accepts.",
+    500: "It could not be found out whether you may use this service.",
     501: f"WebSockets and other upgrades need a server that gives its connections away: {SERVERS}.",
     502: "The service behind this address cannot be reached or gave no valid answer.",
     503: "The service behind this address is busy or down. Try again in a moment.",
@@ -35,7 +37,7 @@ _PAGE = """<!DOCTYPE html>
 
 def new_request_id() -> str:
     """An id to find the one log line by."""
-    return secrets.token_hex(6)
+    return os.urandom(6).hex()
 
 
 def log_failure(error: ExchangeError, request_id: str, method: str, prefix: str) -> None:
@@ -85,7 +87,10 @@ def answer(
 
 
 def _render(accept: str, title: str, advice: str, request_id: str) -> tuple[str, str]:
-    wanted = _first_of(accept, ("text/html", "application/json", "text/plain"))
+    import html  # by the first failure only: imports that nobody else here needs
+    import json
+
+    wanted = _preferred(accept)
     if wanted == "text/html":
         page = _PAGE.format(
             title=html.escape(title), advice=html.escape(advice), request_id=request_id
@@ -96,7 +101,9 @@ def _render(accept: str, title: str, advice: str, request_id: str) -> tuple[str,
     return "text/plain", f"{title}\n\n{advice}\nRequest id: {request_id}\n"
 
 
-def _first_of(accept: str, offers: Iterable[str]) -> str:
-    """The offer that ``Accept`` names first; plain text for ``*/*`` and nothing."""
-    ranges = [part.partition(";")[0].strip().lower() for part in accept.split(",")]
-    return next((one for one in ranges if one in offers), "text/plain")
+def _preferred(accept: str) -> str:
+    """The kind of page that ``Accept`` likes best; plain text where it has no say."""
+    offers = ["text/plain", "text/html", "application/json", "application/problem+json"]
+    liked = create_accept_header(accept or "*/*").acceptable_offers(offers)
+    best: str = liked[0][0] if liked else offers[0]
+    return "application/json" if best.endswith("json") else best

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DIRECT",
     "finish",
-    "is_there",
+    "give_back",
     "make_reply",
     "render",
     "stream",
@@ -131,6 +131,14 @@ def _upstream_end(exchange: Exchange) -> End:
     return End(sock, borrowed=True)
 
 
+def give_back(exchange: Exchange) -> None:
+    """Close an exchange that the relay has had: the pool's connections may block."""
+    wire = exchange.wire
+    if exchange.conn is not None and wire.sock.fileno() >= 0:
+        wire.sock.setblocking(wire._is_plain)
+    exchange.close()
+
+
 # -- heads ---------------------------------------------------------------------------
 
 
@@ -161,11 +169,3 @@ def render(status: str, headers: HeaderList) -> bytes:
     if not all(map(rules.is_safe_value, [status, *lines])):
         raise UpstreamBroken("a header holds a control character", stage="head")
     return "\r\n".join([f"HTTP/1.1 {status}", *lines, "", ""]).encode("latin-1")
-
-
-# -- waiting ---------------------------------------------------------------------------
-
-
-def is_there(exchange: Exchange, seconds: float) -> bool:
-    """Whether the answer has begun, after waiting for so long at most."""
-    return exchange.wire.is_there(seconds)

@@ -76,8 +76,8 @@ class UrlMap(NamedTuple):
 
     def to_upstream(self, url: str) -> str:
         """A URL of our own origin as the upstream knows it; any other as it is."""
-        rest = url[len(self.outside) :]
-        if not url.lower().startswith(self.outside.lower()) or (rest and rest[0] not in "/?#"):
+        own, rest = url[: len(self.outside)], url[len(self.outside) :]
+        if own.lower() != self.outside.lower() or (rest and rest[0] not in "/?#"):
             return url
         return self.origin + (self.path_to_upstream(rest) if rest.startswith("/") else rest)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import failures
+from .auth import Gate
 from .errors import ExchangeError
 from .passage import Passage
 from .request import pseudonym
@@ -52,6 +53,7 @@ class ProxyMiddleware:
         mounts = self.router.mounts
         self.pseudonym = pseudonym(f"{m.host}{m.prefix}={m.route.upstream!r}" for m in mounts)
         self.traffic = Traffic(mounts, self.note)
+        self.gates = {m: Gate(m.route, app) for m in mounts if Gate.is_needed(m.route)}
         self._candidates = self.router.candidates
         if any(mount.route.rebase for mount in mounts):
             self.app = _with_strays(app, mounts)

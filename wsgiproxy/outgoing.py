@@ -10,12 +10,16 @@ from webob import Request
 
 from . import headers as rules
 from .errors import BadRequest, BodyTooLarge
+from .identity import LITERAL
+from .redirects import rewritten
 from .request import CODING
 from .routing import Match, encode_path, encode_query
 from .wire import BLOCK
 
-__all__ = ["Outgoing", "outgoing", "target_of"]
+__all__ = ["SUPPRESS", "Outgoing", "outgoing", "target_of"]
 
+#: The environ key by which a hook asks for no ``Content-Length: 0``, which some services refuse.
+SUPPRESS = "wsgiproxy.suppress_empty_body"
 #: Methods whose request without a body says so (RFC 9110, 8.6).
 _WITH_BODY = frozenset(("POST", "PUT", "PATCH"))
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -45,7 +49,8 @@ def target_of(request: Request, match: Match, environ: Mapping[str, Any]) -> str
     if query != environ.get("QUERY_STRING", ""):
         raw_query = encode_query(query)
     base: str = route.upstream.servers[0].base
-    return base + raw_path + raw_query
+    target = raw_path + raw_query
+    return base + (rewritten(route.rewrites, target) if route.rewrites else target)
 
 
 class _WireNames(dict[str, str]):
@@ -55,6 +60,8 @@ class _WireNames(dict[str, str]):
         name = None
         if key.startswith("HTTP_"):
             name = rules.wire_name(key[5:])
+        elif key.startswith(LITERAL):
+            name = key[len(LITERAL) :]
         found = f"{name}: " if name else ""
         if len(self) < 1000:
             self[key] = found
@@ -107,7 +114,8 @@ def _body(
             raise BadRequest("a chunked request body, which this WSGI server does not decode")
         return "Transfer-Encoding: chunked", _chunks(environ["wsgi.input"], max_body)
     if not length or length == "0":
-        return ("Content-Length: 0" if method in _WITH_BODY else ""), b""
+        is_told = method in _WITH_BODY and SUPPRESS not in environ
+        return ("Content-Length: 0" if is_told else ""), b""
     if not (length.isascii() and length.isdigit()) or len(length) > 18:
         raise BadRequest(f"invalid Content-Length {length[:40]!r}")
     size = int(length)

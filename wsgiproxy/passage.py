@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import webob
 
 from . import failures
+from .auth import Granted
 from .client import client_descriptor, client_of
 from .errors import ExchangeError, UpstreamBroken
 from .exchange import Exchange
@@ -15,6 +17,7 @@ from .outgoing import outgoing, target_of
 from .request import clone, url_map
 from .response import HeaderList, ResponseBody, adapt_headers, status_line
 from .routing import Match
+from .subrequest import Answer
 from .traffic import Trip
 from .transport import Head
 from .upgrade import announce, asked_for, check, switching_head
@@ -38,6 +41,7 @@ class Passage:
     __slots__ = (
         "client",
         "environ",
+        "granted",
         "match",
         "protocol",
         "proxy",
@@ -59,6 +63,7 @@ class Passage:
         self.environ = environ
         self.start_response = start_response
         self.route = match.mount.route
+        self.granted: Granted = []
         self.request: webob.Request | None = None
         self.rebasing: Rebasing | None = None
 
@@ -68,15 +73,19 @@ class Passage:
             # 1. A prefix without its slash: relative links need it.
             if self._lacks_slash():
                 return self._redirect()
-            # 2. What is known of the client, and what it wants to switch to.
+            # 2. Redirects, and who may pass: before the upstream hears of anything.
+            answer = self._ask_gate()
+            if answer is not None:
+                return answer
+            # 3. What is known of the client, and what it wants to switch to.
             self.client = client_of(self.environ, self.route)
             self.protocol = asked_for(self.environ, self.route.upgrade)
-            # 3. The clone, which hooks may change or answer.
+            # 4. The clone, told who the user is, which hooks may change or answer.
             request = self._clone()
             answer = self._ask_hooks(request)
             if answer is not None:
                 return answer
-            # 4. Send it, wait for the head of the answer, pass the body on.
+            # 5. Send it, wait for the head of the answer, pass the body on.
             target = target_of(request, self.match, self.environ)
             out = outgoing(request, target, self.route.max_body)
             mount = self.match.mount
@@ -105,10 +114,23 @@ class Passage:
         self.start_response("308 Permanent Redirect", headers)
         return []
 
-    # -- 3. the clone
+    # -- 2. the gate
+
+    def _ask_gate(self) -> Iterable[bytes] | None:
+        gate = self.proxy.gates.get(self.match.mount)
+        if gate is None:
+            return None
+        entered = gate.enter(self.match, self.environ)
+        if isinstance(entered, Answer):
+            return entered(self.environ, self.start_response)
+        self.granted = entered
+        return None
+
+    # -- 4. the clone
 
     def _clone(self) -> webob.Request:
         request = clone(self.environ, self.match, self.client, self.proxy.pseudonym)
+        self.match.mount.identity.apply(request.environ, self.environ, self.granted)
         if self.protocol is not None:
             announce(request.environ, self.protocol)
         self.request = request
@@ -141,7 +163,7 @@ class Passage:
         self.start_response("200 OK", headers)
         return [body]
 
-    # -- 4. the exchange
+    # -- 5. the exchange
 
     def _forward(self, request: webob.Request, out: Any, trip: Trip) -> Iterable[bytes]:
         exchange, head = self._send(out, trip)
@@ -177,6 +199,7 @@ class Passage:
 
     def _ask(self, exchange: Exchange, out: Any, trip: Trip) -> Head | None:
         exchange.wire.client = client_descriptor(self.environ)
+        exchange.wire.has_left = self.environ.get("waitress.client_disconnected")
         exchange.send(out.head, out.body)
         return exchange.read_head(out.method) if trip.is_worth_waiting(exchange) else None
 
@@ -221,10 +244,10 @@ class Passage:
 
     def _body(self, exchange: Exchange, trip: Trip, goes_on: bool) -> Iterable[bytes]:
         """The body; in a list if it is here already, so the connection is free at once."""
-        body = ResponseBody(exchange, self._note, trip.leave)
+        body = ResponseBody(exchange, self._note, self._say_instead, trip.leave)
         if goes_on:
             return body
-        first = next(body, b"") if exchange.wire.has_ahead else b""
+        first = exchange.read() if exchange.wire.has_ahead else b""
         if exchange.at_end:
             body.close()
             return [first] if first else []
@@ -246,6 +269,17 @@ class Passage:
         status, headers, body = failures.answer(error, request_id, self.environ)
         self.start_response(status, headers)
         return [body]
+
+    def _say_instead(self, error: ExchangeError) -> bytes:
+        """The page for a body that broke before its first byte.
+
+        Servers send the head with the first piece (PEP 3333), so it can still be changed; one
+        that has sent it raises, and cuts the connection.
+        """
+        request_id = self._note(error)
+        status, headers, body = failures.answer(error, request_id, self.environ)
+        self.start_response(status, headers, sys.exc_info())
+        return body
 
     def _respond(self, response: webob.Response) -> Iterable[bytes]:
         """A hook's response as it is: WebOb's own call would change ``Location``."""

@@ -59,7 +59,7 @@ def adapt_headers(
                 continue
             value = value_or_none
         adapted.append((name, value))
-    if "connection" in special or "transfer-encoding" in special or head.status == 204:
+    if "connection" in special or "transfer-encoding" in special or head.status in (204, 304):
         adapted = _without(adapted, _overruled(head))
     for name, content in changes:
         adapted = _without(adapted, {name.lower()})
@@ -85,7 +85,7 @@ def _overruled(head: Head) -> set[str]:
             names |= rules.connection_options(value) - {"content-length", "content-type"}
         elif lowered == "transfer-encoding":
             names.add("content-length")
-    if head.status == 204:  # RFC 9110, 8.6
+    if head.status in (204, 304):  # RFC 9110, 8.6: not allowed, and not needed
         names.add("content-length")
     return names
 
@@ -99,6 +99,7 @@ class ResponseBody:
 
     :param on_failure: called with the error that broke it off, before it is raised: the
         headers have gone out, so the server must cut the connection (RFC 9112, 8).
+    :param say_instead: makes the page to show where nothing has gone out yet.
     :param on_close: called when nothing more is read, maybe more than once.
     """
 
@@ -106,10 +107,13 @@ class ResponseBody:
         self,
         exchange: Exchange,
         on_failure: Callable[[ExchangeError], object],
+        say_instead: Callable[[ExchangeError], bytes],
         on_close: Callable[[], None],
     ) -> None:
         self._exchange = exchange
         self._on_failure = on_failure
+        self._say_instead = say_instead
+        self._has_begun = self._is_over = False
         self._on_close = on_close
         self._first = b""
 
@@ -124,19 +128,26 @@ class ResponseBody:
     def __next__(self) -> bytes:
         if self._first:
             first, self._first = self._first, b""
+            self._has_begun = True
             return first
+        if self._is_over:
+            raise StopIteration
         try:
             piece = self._exchange.read()
         except ExchangeError as error:
             self.close()
+            if not self._has_begun:
+                return self._say_instead(error)
             self._on_failure(error)
             raise
         if not piece:
             self.close()
             raise StopIteration
+        self._has_begun = True
         return piece
 
     def close(self) -> None:
         """Called by the server in the end, also when the client has gone."""
+        self._is_over = True
         self._exchange.close()
         self._on_close()

@@ -88,6 +88,9 @@ class Route(UpstreamOptions):
         kinds.NAMES,
         "content types of responses that go on and on and should hold no worker thread",
     )
+    relay_over: int | None = option(
+        None, kinds.SIZE, "let the relay bring bodies of a known length over this size"
+    )
     idle_timeout: float | None = option(
         3600.0, kinds.SECONDS, "end tunnels and streams that are silent for this long"
     )

@@ -35,7 +35,7 @@ log = logging.getLogger("wsgiproxy")
 #: The servers whose connections can be had, for the body of a 501.
 SERVERS = "waitress, gunicorn (sync, gthread and gevent workers), Werkzeug's development server"
 #: Seconds in which waitress's loop must come round; it is only ever busy for microseconds.
-PATIENCE = 5.0
+PATIENCE = 2.0
 #: Where our descriptors begin: ``select()``, waitress's default, cannot watch any above.
 LOW = 1024
 

@@ -31,6 +31,8 @@ Note = Callable[[ExchangeError, Mount, str], str]
 #: How long, in seconds, a worker waits for the answer's head before it looks around: while
 #: threads are plenty, while they get scarce, and when the request has none by right.
 PLENTY, SCARCE, NONE = 0.1, 0.02, 0.005
+#: Seconds after which it leaves in any case: the relay sees at once if the client does.
+LONG = 1.0
 
 
 class Traffic:
@@ -181,8 +183,10 @@ class Trip:
         places = self._bulkhead.places
         if places.limit is None or self.protocol is not None:
             return True
-        while not handover.is_there(exchange, self._patience()):
-            if not (self._holds and places.plenty):
+        waited, enough = 0.0, min(LONG, exchange.wire.timeout or LONG)
+        while not exchange.wire.is_there(patience := self._patience()):
+            waited += patience
+            if waited >= enough or not (self._holds and places.plenty):
                 return not self._can_leave()
         return True
 
@@ -241,8 +245,11 @@ class Trip:
         """
         if self.protocol is not None:
             return True
-        if exchange.at_end or isinstance(exchange._body, LengthBody):
+        if exchange.at_end:
             return False
+        if isinstance(exchange._body, LengthBody):
+            over = self._mount.route.relay_over
+            return over is not None and exchange._body.left > over
         types = self._mount.route.stream_types
         return any(
             name.lower() == "content-type" and value.partition(";")[0].strip().lower() in types
@@ -283,7 +290,7 @@ class Trip:
     def _ending(self, exchange: Exchange, method: str, noted: list[ExchangeError]) -> Any:
         def ended(pair: object, error: ExchangeError | None) -> None:
             self._tunnels.give_back()
-            exchange.close()
+            handover.give_back(exchange)
             if error is not None and error not in noted:
                 self._traffic.note(error, self._mount, method)
 

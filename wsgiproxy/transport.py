@@ -247,8 +247,9 @@ def body_of(head: Head, method: str) -> tuple[Body, bool]:
         if lowered in _FRAMING:
             found.setdefault(lowered, []).append(value)
     lengths, codings = found.get("content-length"), found.get("transfer-encoding")
-    options = ",".join(found.get("connection", ())).lower().replace(" ", "").split(",")
-    alive = "close" not in options if head.minor else "keep-alive" in options
+    options = ",".join(found["connection"]).lower() if "connection" in found else ""
+    named = options.replace(" ", "").split(",")
+    alive = "close" not in named if head.minor else "keep-alive" in named
     if method == "HEAD" or head.status in (204, 304) or head.status < 200:
         return LengthBody(0), alive
     if codings:
@@ -262,8 +263,11 @@ def body_of(head: Head, method: str) -> tuple[Body, bool]:
 
 
 def _content_length(values: list[str]) -> int:
-    # RFC 9112, 6.3: one value, or the same one repeated, also as a list.
-    length, *others = {value.strip() for value in ",".join(values).split(",")}
-    if others or not (length.isascii() and length.isdigit()) or len(length) > 18:
+    length = values[0]
+    if len(values) > 1 or not length.isdigit():
+        # RFC 9112, 6.3: the same value repeated, also as a list, counts as one.
+        length, *others = {value.strip() for value in ",".join(values).split(",")}
+        length = "" if others else length
+    if not (length.isascii() and length.isdigit()) or len(length) > 18:
         raise UpstreamBroken(f"invalid Content-Length {values}", stage="head")
     return int(length)

@@ -36,6 +36,7 @@ class Wire:
 
     :ivar client: the descriptor of the client's socket, if it is known: while the
         upstream is silent, a client that leaves ends the wait.
+    :ivar has_left: asked now and then whether the client has left, where the server knows.
     :ivar received: whether any byte has come since it was last set to false.
 
     A plain socket reads with the kernel's own timeout and is polled only after that; under
@@ -43,12 +44,13 @@ class Wire:
     and gevent's sockets do not block and are polled first.
     """
 
-    __slots__ = ("_ahead", "_is_plain", "client", "received", "sock", "timeout")
+    __slots__ = ("_ahead", "_is_plain", "client", "has_left", "received", "sock", "timeout")
 
     def __init__(self, sock: socket.socket, timeout: float | None) -> None:
         self.sock = sock
         self.timeout = timeout
         self.client: int | None = None
+        self.has_left: Callable[[], bool] | None = None
         self.received = False
         self._ahead: bytes | None = None
         self._is_plain = type(sock) is _PLAIN and bool(_DONTWAIT) and sock.fileno() >= 0
@@ -69,6 +71,8 @@ class Wire:
         if self._ahead is not None:
             data, self._ahead = self._ahead, None
             return data
+        if deadline is not None and time.monotonic() >= deadline:
+            raise UpstreamTimeout(f"not complete after {self.timeout} s", stage=stage)
         if not self._is_plain and not self._is_pending():
             self._wait(_READ, self._left(deadline), stage)
         while True:
@@ -185,8 +189,15 @@ class Wire:
         poll.register(self.sock, events)
         if self.client is not None:
             poll.register(self.client, _HANGUP)
-        for descriptor, found in poll.poll(None if timeout is None else timeout * 1000):
-            if descriptor != self.client:
-                return found
-            raise ClientGone("the client left while the upstream was silent", stage=stage)
+        end = None if timeout is None else time.monotonic() + timeout
+        left = WATCH_AFTER
+        while left > 0:
+            # A server may close the client's descriptor itself, which wakes nobody.
+            found = poll.poll(min(left, WATCH_AFTER) * 1000)
+            if end is not None:
+                left = end - time.monotonic()
+            if (self.has_left and self.has_left()) or any(fd == self.client for fd, _ in found):
+                raise ClientGone("the client left while the upstream was silent", stage=stage)
+            if found:
+                return found[0][1]
         return 0

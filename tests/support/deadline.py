@@ -9,7 +9,7 @@ from typing import TypeVar
 __all__ = ["DEADLINE", "eventually"]
 
 #: Seconds after which a test gives up waiting for anything.
-DEADLINE = 15.0
+DEADLINE = 10.0
 
 Result = TypeVar("Result")
 

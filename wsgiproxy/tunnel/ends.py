@@ -132,15 +132,20 @@ class End:
         return sent
 
     def shut(self) -> None:
-        """Close our sending half: the other side reads an end and may go on sending."""
-        self.is_shut = True
+        """Close our sending half: the other side reads an end and may go on sending.
+
+        Over TLS that is close_notify. Python waits for the answer in the same call, and what
+        a peer sends instead within those microseconds is lost to OpenSSL; the connection then
+        reads as ended.
+        """
         with contextlib.suppress(OSError, ValueError):
             if isinstance(self.sock, ssl.SSLSocket):
-                # Sends close_notify; SSLWantReadError says that the other's is still to come.
+                # SSLWantReadError says that close_notify is out and the other's not yet in.
                 self.sock.unwrap()
                 self.has_ended = True
             else:
                 self.sock.shutdown(socket.SHUT_WR)
+        self.is_shut = True
 
     def reset(self) -> None:
         """Break the connection, so that what was sent cannot be taken for the whole."""
