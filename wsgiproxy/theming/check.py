@@ -1,0 +1,125 @@
+"""Rules looked through before they are compiled, while the lines are still known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from cssselect import GenericTranslator
+from cssselect.parser import SelectorError
+from lxml import etree
+
+from ..errors import ConfigurationError
+from .sources import CompileResolver, Document, Library
+
+__all__ = ["check_rules", "explain", "find_conflicts", "parse_rules", "rules_parser"]
+
+_DIAZO = "http://namespaces.plone.org/diazo"
+_CSS = "{http://namespaces.plone.org/diazo/css}"
+_XPATHS = frozenset(
+    (
+        "content",
+        "content-children",
+        "if",
+        "if-content",
+        "if-not",
+        "if-not-content",
+        "theme",
+        "theme-children",
+    )
+)
+_XPATH_NAMESPACES = {
+    "dyn": "http://exslt.org/dynamic",
+    "exsl": "http://exslt.org/common",
+    "set": "http://exslt.org/sets",
+    "str": "http://exslt.org/strings",
+    "date": "http://exslt.org/dates-and-times",
+    "math": "http://exslt.org/math",
+    "re": "http://exslt.org/regular-expressions",
+    "xsl": "http://www.w3.org/1999/XSL/Transform",
+}
+
+
+def rules_parser(library: Library) -> Any:
+    """XML without external entities or DTDs, whatever the version of lxml does by default."""
+    internal: Any = "internal" if etree.LXML_VERSION >= (5, 0) else False
+    parser = etree.XMLParser(
+        resolve_entities=internal, no_network=True, load_dtd=False, huge_tree=False
+    )
+    parser.resolvers.add(CompileResolver(library))
+    return parser
+
+
+def parse_rules(rules: Document, library: Library) -> Any:
+    """The tree of the rules, with the rules they include in it."""
+    tree = etree.parse(Document(rules.getvalue(), rules.name), rules_parser(library))
+    tree.xinclude()
+    return tree
+
+
+def check_rules(rules: Document, library: Library) -> None:
+    """Look for what is wrong in the rules, while the lines are still known.
+
+    :raises ConfigurationError: for what is no XML, an include that cannot be read, no
+        rules, an unknown directive, and an XPath or CSS expression that is none.
+    """
+    try:
+        tree = parse_rules(rules, library)
+    except etree.XMLSyntaxError as error:
+        where = error.filename or rules.name
+        raise ConfigurationError(f"rules {where}:{error.lineno}: {error.msg}") from None
+    except (etree.LxmlError, OSError, ValueError) as error:
+        raise ConfigurationError(f"rules {rules.name}: {explain(error)}") from None
+    if tree.getroot() is None or etree.QName(tree.getroot()).localname != "rules":
+        raise ConfigurationError(
+            f'rules {rules.name}:1: the root is no <rules xmlns="{_DIAZO}">; begin with that'
+        )
+    for element in tree.iter(f"{{{_DIAZO}}}*"):
+        for name, value in element.attrib.items():
+            _check_expression(element, name, value, rules.name)
+
+
+def _check_expression(element: Any, name: str, value: str, fallback: str) -> None:
+    is_css = name.startswith(_CSS)
+    local = name.removeprefix(_CSS)
+    if local not in _XPATHS or not value.strip():
+        return
+    namespaces = _XPATH_NAMESPACES | {k: v for k, v in element.nsmap.items() if k}
+    try:
+        if is_css:
+            GenericTranslator().css_to_xpath(value)
+        else:
+            etree.XPath(value, namespaces=namespaces)
+    except (etree.XPathError, SelectorError) as error:
+        where = f"{element.base or fallback}:{element.sourceline}"
+        shown = f"css:{local}" if is_css else local
+        tag = etree.QName(element).localname
+        raise ConfigurationError(
+            f"rules {where}: <{tag} {shown}={value!r}> is no expression: {error}"
+        ) from None
+
+
+def explain(error: Exception) -> str:
+    """The message of an error, with what lxml's log knows of file and line."""
+    text = str(error) or type(error).__name__
+    entries: Iterable[Any] = getattr(error, "error_log", None) or ()
+    known = [f"{e.filename}:{e.line}: {e.message}" for e in entries if e.filename]
+    extra = [line for line in known if text not in line and "<string>" not in line][:3]
+    return " ".join("; ".join([text, *extra]).split())
+
+
+def find_conflicts(rules: Document, library: Library) -> str:
+    """Where rules without a condition have the same place in the theme, for a message."""
+    tree = parse_rules(rules, library)
+    lines: dict[tuple[str, ...], list[str]] = {}
+    for element in tree.iter(f"{{{_DIAZO}}}replace", f"{{{_DIAZO}}}copy"):
+        places = [f"{n.removeprefix(_CSS)}={v!r}" for n, v in element.items() if "theme" in n]
+        conditional = [n for e in (element, *element.iterancestors()) for n in e.attrib]
+        if places and not any(_localname(name).startswith("if") for name in conditional):
+            where = f"{element.base or rules.name}:{element.sourceline}"
+            lines.setdefault((element.tag, *sorted(places)), []).append(where)
+    return ", ".join(place for places in lines.values() if len(places) > 1 for place in places)
+
+
+def _localname(name: str) -> str:
+    return name.rpartition("}")[2]

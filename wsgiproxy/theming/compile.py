@@ -1,0 +1,202 @@
+"""Rules and theme made into a transformation, once, with errors that name the line."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from diazo.compiler import compile_theme, set_parser
+from lxml import etree
+
+from ..errors import ConfigurationError
+from .body import to_utf8
+from .check import check_rules, explain, find_conflicts, parse_rules, rules_parser
+from .includes import IncludeResolver, blank_environ, fetch_page, sub_environ
+from .page import PageError
+from .protect import Protection
+from .settings import DOCUMENT_PARAMS, ThemeOptions
+from .sources import NETWORK, OURS, CompileResolver, Document, Library
+from .stylesheet import changes_content, has_includes, improve
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+__all__ = ["Compiled", "compile_all"]
+
+# diazo keeps its own stylesheets in module globals, which lxml must not run in two
+# threads at a time.
+_ONE_AT_A_TIME = threading.RLock()
+
+
+def _thread_local() -> Any:
+    """A store per operating system thread, as lxml's own: not one per greenlet."""
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is not None:
+        return monkey.get_original("_thread", "_local")()
+    return threading.local()
+
+
+class Compiled:
+    """A transformation that any number of threads may use at once.
+
+    lxml ties a stylesheet to the thread that made it and copies it at every call from
+    another one, and what it copies has lost the white space of ``xsl:text``. So each
+    thread makes its own, once.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], Any],
+        fingerprint: str,
+        protection: Protection,
+        has_includes: bool,
+        changes_content: bool,
+    ) -> None:
+        self.fingerprint = fingerprint
+        self.protection = protection
+        self.has_includes = has_includes
+        self.changes_content = changes_content
+        self.modified = float(int(time.time()))
+        self._make = make
+        self._making = threading.Lock()
+        self._local = _thread_local()
+        self._local.xslt = make()
+
+    def transform(self, tree: Any, params: Mapping[str, Any]) -> Any:
+        """Apply rules and theme to a page.
+
+        :raises lxml.etree.LxmlError: if the stylesheet gives up.
+        """
+        xslt = getattr(self._local, "xslt", None)
+        if xslt is None:
+            with self._making:
+                xslt = self._local.xslt = self._make()
+        return xslt(tree, **params)
+
+
+def compile_all(
+    options: ThemeOptions, app: WSGIApplication, theme: str | None, library: Library
+) -> Compiled:
+    """Compile the rules with a theme.
+
+    :param theme: where the theme is, or its markup; ``None`` if the rules name theirs.
+    :param library: what was read is remembered there, also when this fails.
+    :raises ConfigurationError: names file, line and what is wrong.
+    """
+    with _ONE_AT_A_TIME:
+        rules = library.open(str(options.rules), "rules")
+        check_rules(rules, library)
+        try:
+            return _compile(options, app, rules, theme, library)
+        except ConfigurationError:
+            raise
+        except (etree.LxmlError, OSError, ValueError, TypeError, LookupError) as error:
+            message = explain(error)
+            if "Multiple unconditional" in message:
+                where = find_conflicts(rules, library)
+                message += f" Give all but one of these a condition: {where}" if where else ""
+            raise ConfigurationError(f"rules {rules.name}: {message}") from None
+
+
+def _compile(
+    options: ThemeOptions,
+    app: WSGIApplication,
+    rules: Document,
+    theme: str | None,
+    library: Library,
+) -> Compiled:
+    protection = Protection()
+    parser = etree.HTMLParser(encoding="utf-8", no_network=True)
+    parser.resolvers.add(CompileResolver(library, protection.apply))
+    stylesheet = compile_theme(
+        _without_network(rules, library),
+        theme=_theme_document(theme, library, protection),
+        absolute_prefix=options.prefix,
+        includemode=options.includemode,
+        parser=parser,
+        rules_parser=rules_parser(library),
+        read_network=options.read_network,
+        xsl_params=_known_params(options),
+    )
+    changes = changes_content(stylesheet)
+    if options.html5:
+        improve(stylesheet)
+    text = etree.tostring(stylesheet)
+    folders = sorted({Path(path).resolve().parent for path in library.seen})
+
+    runtime = etree.HTMLParser(encoding="utf-8", no_network=True)
+    runtime.resolvers.add(IncludeResolver(app, options, folders))
+    document = set_parser(text, runtime)
+
+    def make() -> Any:
+        return etree.XSLT(document, access_control=_access(options))
+
+    fingerprint = _fingerprint(protection.neutral(text), options)
+    return Compiled(make, fingerprint, protection, has_includes(stylesheet), changes)
+
+
+def _without_network(rules: Document, library: Library) -> Document:
+    """The rules for diazo: themes on the network are left to our resolver."""
+    tree = parse_rules(rules, library)
+    network = [
+        theme for theme in tree.iter("{*}theme") if theme.get("href", "").startswith(NETWORK)
+    ]
+    if not network:
+        return Document(rules.getvalue(), rules.name)
+    for theme in network:
+        theme.set("href", OURS + theme.get("href"))
+    return Document(etree.tostring(tree), rules.name)
+
+
+def _theme_document(theme: str | None, library: Library, protection: Protection) -> Document | None:
+    if theme is None:
+        return None
+    document = library.open(theme, "theme")
+    return Document(protection.apply(to_utf8(document.getvalue(), None)), document.name)
+
+
+def _access(options: ThemeOptions) -> Any:
+    """What XSLT may do; which files are read is decided by the resolver, which has them all."""
+    return etree.XSLTAccessControl(
+        read_file=True,
+        write_file=False,
+        create_dir=False,
+        read_network=options.read_network,
+        write_network=False,
+    )
+
+
+def _known_params(options: ThemeOptions) -> dict[str, Any]:
+    """Every parameter the stylesheet will be given, with its value when nothing is."""
+    names = [*DOCUMENT_PARAMS.values(), *(name for _, name in options.environ_param_map)]
+    fixed = {k: str(v) if isinstance(v, float | int) else v for k, v in options.params}
+    return dict.fromkeys(names) | fixed
+
+
+def _fingerprint(text: bytes, options: ThemeOptions) -> str:
+    """The same for the same output, in every process and after a restart."""
+    parts = (
+        text,
+        repr((options.html5, options.doctype, options.charset, options.content_type)).encode(),
+        repr((etree.LXML_VERSION, etree.LIBXML_VERSION, etree.LIBXSLT_VERSION)).encode(),
+    )
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+
+def app_reader(app: WSGIApplication, options: ThemeOptions) -> Any:
+    """Reads rules and themes from the wrapped application, where that is allowed."""
+    if not options.read_app:
+        return None
+
+    def ask(url: str) -> bytes:
+        try:
+            return fetch_page(app, sub_environ(blank_environ(), url), options)
+        except PageError as error:
+            raise FileNotFoundError(f"{url} from the application: {error}") from None
+
+    return ask

@@ -1,0 +1,116 @@
+"""``/page?;filter_xpath=//div``: the part of a page that a server-side include wants.
+
+Diazo writes such URLs with ``includemode`` ``ssi`` and ``esi``. They let anybody choose
+the expression, so they are answered only with the option ``filter_xpath``. XPath as it
+is used here reads nothing but the page.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_plus
+
+from lxml import etree
+
+from .body import codings_of, decode, offer, to_utf8
+from .decide import skips_response
+from .exchange import Exchange, Verdict
+from .page import PageError, parse
+from .validators import CHANGED_HEADERS, find, replace
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from .settings import ThemeOptions
+
+__all__ = ["FilterVisit", "filter_expression"]
+
+_MARK = ";filter_xpath="
+_MAX_EXPRESSION = 1000
+_NOTHING = "<!--WARNING: No content found-->"
+_CONDITIONAL = (
+    "HTTP_IF_MATCH",
+    "HTTP_IF_MODIFIED_SINCE",
+    "HTTP_IF_NONE_MATCH",
+    "HTTP_IF_RANGE",
+    "HTTP_RANGE",
+)
+_DROPPED = (*CHANGED_HEADERS, "etag", "last-modified")
+
+
+def filter_expression(environ: WSGIEnvironment) -> str | None:
+    """The XPath expression that the query ends with; ``None`` without one."""
+    query = environ.get("QUERY_STRING", "")
+    return unquote_plus(query.rpartition(_MARK)[2]) if _MARK in query else None
+
+
+class FilterVisit:
+    """One request for a part of a page."""
+
+    def __init__(self, environ: WSGIEnvironment, options: ThemeOptions, expression: str) -> None:
+        self._options = options
+        self._expression = expression
+        self._asked = {k: v for k, v in environ.items() if k not in _CONDITIONAL}
+        for key in ("REQUEST_URI", "RAW_URI", "QUERY_STRING"):
+            if _MARK in self._asked.get(key, ""):
+                self._asked[key] = self._asked[key].rpartition(_MARK)[0]
+        self._asked["HTTP_ACCEPT_ENCODING"] = offer(environ.get("HTTP_ACCEPT_ENCODING", ""))
+
+    def answer(self, app: WSGIApplication, start_response: StartResponse) -> Iterable[bytes]:
+        """The part, with the page's status and headers; 400 for what is no expression."""
+        try:
+            xpath = etree.XPath(self._expression[:_MAX_EXPRESSION] or "/")
+        except etree.XPathError:
+            return _refuse(start_response)
+        exchange = Exchange(start_response, self._judge, self._options.max_size)
+        passed = exchange.ask(app, self._asked)
+        if passed is not None:
+            return passed
+        body = self._part(exchange, xpath)
+        if body is None:
+            body = exchange.body
+            exchange.give_up()
+        else:
+            exchange.headers.append(("Content-Length", str(len(body))))
+            exchange.start()
+        return [body]
+
+    def _judge(self, exchange: Exchange) -> Verdict:
+        if skips_response(exchange.status, exchange.headers, self._options) is not None:
+            return "pass"
+        kind = self._options.content_type or "text/html"
+        exchange.headers = replace(
+            exchange.headers, *_DROPPED, content_type=f"{kind}; charset={self._options.charset}"
+        )
+        return "pass" if self._asked.get("REQUEST_METHOD") == "HEAD" else "hold"
+
+    def _part(self, exchange: Exchange, xpath: Any) -> bytes | None:
+        codings = codings_of(find(exchange.original, "content-encoding") or "") or []
+        plain = decode(exchange.body, codings, self._options.max_size, self._options.max_ratio)
+        try:
+            page = parse(to_utf8(plain or b"", find(exchange.original, "content-type")))
+            found = xpath(page)
+        except (PageError, etree.XPathError):
+            return None
+        nodes = found if isinstance(found, list) else [found]
+        text = "".join(map(_as_text, nodes)) or _NOTHING
+        return text.encode(self._options.charset, "xmlcharrefreplace")
+
+
+def _as_text(node: Any) -> str:
+    if isinstance(node, etree._Element):
+        if node.getparent() is None and isinstance(node.tag, str):
+            node = node.getroottree().getroot()
+        return str(etree.tostring(node, method="html", encoding="unicode", with_tail=False))
+    return html.escape(str(node), quote=False)
+
+
+def _refuse(start_response: StartResponse) -> Iterable[bytes]:
+    body = b"The filter_xpath of this URL is no XPath expression.\n"
+    start_response(
+        "400 Bad Request",
+        [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))],
+    )
+    return [body]

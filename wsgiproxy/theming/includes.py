@@ -1,0 +1,221 @@
+"""Pages of the wrapped application that a theme shows parts of."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from contextvars import ContextVar
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes, urljoin, urlsplit
+
+from lxml import etree
+
+from .body import codings_of, decode, offer, to_utf8
+from .page import PageError
+from .sources import NETWORK, Library, local_path
+from .validators import Headers, find
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
+
+    from .settings import ThemeOptions
+
+__all__ = ["CURRENT", "IncludeResolver", "blank_environ", "fetch_page", "sub_environ"]
+
+log = logging.getLogger("wsgiproxy.theming")
+
+#: The environ of the request whose page is being transformed in this thread.
+CURRENT: ContextVar[WSGIEnvironment | None] = ContextVar("wsgiproxy.theming.request", default=None)
+
+_PRIVATE = frozenset(
+    (
+        "CONTENT_LENGTH",
+        "CONTENT_TYPE",
+        "HTTP_CONNECTION",
+        "HTTP_EXPECT",
+        "HTTP_HX_REQUEST",
+        "HTTP_IF_MATCH",
+        "HTTP_IF_MODIFIED_SINCE",
+        "HTTP_IF_NONE_MATCH",
+        "HTTP_IF_RANGE",
+        "HTTP_IF_UNMODIFIED_SINCE",
+        "HTTP_ORIGIN",
+        "HTTP_RANGE",
+        "HTTP_TE",
+        "HTTP_TRANSFER_ENCODING",
+        "HTTP_UPGRADE",
+        "HTTP_X_REQUESTED_WITH",
+        "RAW_URI",
+        "REQUEST_URI",
+    )
+)
+_WRAPPED = {
+    "text/javascript": "script",
+    "application/javascript": "script",
+    "application/x-javascript": "script",
+    "text/css": "style",
+}
+_READABLE = {"text/html", "application/xhtml+xml", "text/plain", "text/xml", *_WRAPPED}
+_READABLE |= {"application/xml"}
+_EMPTY = "<html><body></body></html>"
+
+
+class IncludeResolver(etree.Resolver):  # type: ignore[misc]  # lxml carries no types
+    """Answers ``document()`` of a themed page; what cannot be had is an empty page.
+
+    A URL without a scheme is a page of the wrapped application, asked in the name of the
+    visitor. ``file://`` and ``python://`` are read if they lie beside the rules or the theme.
+    """
+
+    def __init__(
+        self, app: WSGIApplication, options: ThemeOptions, folders: Iterable[Path]
+    ) -> None:
+        self._app = app
+        self._options = options
+        self._folders = tuple(folders)
+
+    def resolve(self, url: str, pubid: str | None, context: object) -> object:
+        """Called by lxml; always answers, for lxml would read the file itself."""
+        if url.startswith("file:///__diazo"):
+            return None
+        try:
+            page = self._read(url)
+        except Exception as error:
+            log.warning("the include %s of a theme fails and is left empty: %s", url, error)
+            page = b""
+        return self.resolve_string(page or _EMPTY, context, base_url=url)
+
+    def _read(self, url: str) -> bytes:
+        if url.startswith(NETWORK):
+            library = Library(self._options.read_network, self._options.max_size, None)
+            return to_utf8(library.fetch(url).getvalue(), None)
+        if "://" in url:
+            return self._read_file(url)
+        return fetch_page(self._app, sub_environ(CURRENT.get(), url), self._options)
+
+    def _read_file(self, url: str) -> bytes:
+        path = Path(local_path(url)).resolve()
+        if not self._options.read_file:
+            raise PermissionError("set read_file to allow that")
+        if url.startswith("file:") and not any(map(path.is_relative_to, self._folders)):
+            raise PermissionError("it lies neither beside the rules nor beside the theme")
+        if path.stat().st_size > self._options.max_size:
+            raise PageError("it is over max_size")
+        return to_utf8(path.read_bytes(), None)
+
+
+def blank_environ() -> WSGIEnvironment:
+    """A request by nobody, for what is read at start."""
+    return {
+        "SERVER_NAME": "localhost",
+        "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "HTTP_HOST": "localhost",
+        "SCRIPT_NAME": "",
+        "PATH_INFO": "/",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.errors": _Errors(),
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+    }
+
+
+class _Errors:
+    """``wsgi.errors`` that ends in the log."""
+
+    def write(self, text: str) -> None:
+        """Log a text."""
+        log.warning("%s", text.rstrip())
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Log several."""
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
+def sub_environ(environ: WSGIEnvironment | None, url: str) -> WSGIEnvironment:
+    """A GET for another page, with the visitor's own headers and cookies.
+
+    The server's private keys stay out: a page that is included must not get hold of
+    the visitor's socket.
+
+    :param url: an absolute path, or one relative to the visited page.
+    """
+    outer = environ or blank_environ()
+    script = outer.get("SCRIPT_NAME", "")
+    here = script + outer.get("PATH_INFO", "")
+    parts = urlsplit(urljoin(here.encode("latin-1").decode("utf-8", "replace") or "/", url))
+    path = unquote_to_bytes(parts.path).decode("latin-1")
+    if script and path.startswith(script + "/"):
+        path = path[len(script) :]
+    copied = {k: v for k, v in outer.items() if k.isupper() and k not in _PRIVATE}
+    copied |= {k: v for k, v in outer.items() if k.startswith("wsgi.") and k.count(".") == 1}
+    copied.pop("wsgi.file_wrapper", None)
+    return copied | {
+        "REQUEST_METHOD": "GET",
+        "SCRIPT_NAME": script,
+        "PATH_INFO": path,
+        "QUERY_STRING": parts.query,
+        "HTTP_ACCEPT": "text/html,application/xhtml+xml,*/*;q=0.8",
+        "HTTP_ACCEPT_ENCODING": offer(outer.get("HTTP_ACCEPT_ENCODING", "")),
+        "CONTENT_LENGTH": "0",
+        "wsgi.input": BytesIO(),
+        "wsgi.input_terminated": True,
+    }
+
+
+def fetch_page(app: WSGIApplication, environ: WSGIEnvironment, options: ThemeOptions) -> bytes:
+    """A page of the application as UTF-8 HTML; scripts and styles in their elements.
+
+    :raises PageError: for any status but 200, and for what is too large or no text.
+    """
+    answer: list[tuple[str, Headers]] = []
+    written: list[bytes] = []
+
+    def start_response(status: str, headers: Headers, exc_info: Any = None) -> Any:
+        answer[:] = [(status, headers)]
+        return written.append
+
+    found = app(environ, start_response)
+    try:
+        size = _checked(answer, 0, options)
+        for chunk in found:
+            written.append(chunk)
+            size = _checked(answer, size + len(chunk), options)
+    finally:
+        getattr(found, "close", lambda: None)()
+    return _as_html(answer[0][1], b"".join(written), options)
+
+
+def _checked(answer: list[tuple[str, Headers]], size: int, options: ThemeOptions) -> int:
+    """The size, if what has come so far may be read on."""
+    if answer and not answer[0][0].startswith("200"):
+        raise PageError(f"the application answers {answer[0][0]}")
+    if answer and _kind(answer[0][1]) not in _READABLE:
+        raise PageError(f"{_kind(answer[0][1])} cannot be included")
+    if size > options.max_size:
+        raise PageError("it is over max_size")
+    return size
+
+
+def _kind(headers: Headers) -> str:
+    return (find(headers, "content-type") or "text/html").split(";", 1)[0].strip().lower()
+
+
+def _as_html(headers: Headers, data: bytes, options: ThemeOptions) -> bytes:
+    codings = codings_of(find(headers, "content-encoding") or "")
+    plain = codings is not None and decode(data, codings, options.max_size, options.max_ratio)
+    if not isinstance(plain, bytes):
+        raise PageError("its Content-Encoding is unknown, broken or over max_size")
+    text = to_utf8(plain, find(headers, "content-type"))
+    element = _WRAPPED.get(_kind(headers), "").encode()
+    if element:
+        text = b"<html><body><%b>%b</%b></body></html>" % (element, text, element)
+    return text

@@ -1,0 +1,148 @@
+"""One page: parsed once, written once, as HTML5."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import Any
+
+from lxml import etree
+
+__all__ = ["DOCTYPE", "PageError", "parse", "serialise", "set_charset", "show_error"]
+
+_RAW_TEXT = ("iframe", "noembed", "noframes", "xmp")
+_LIMITS = (etree.ErrorTypes.ERR_RESOURCE_LIMIT, etree.ErrorTypes.ERR_DOCUMENT_END)
+_RAW_URL = "wsgiproxy-raw-url"
+_SPACED = etree.XPath(
+    "//@*[(name()='href' or name()='src' or name()='action' or name()='name')"
+    " and translate(., ' \t\n\r{}|\\^`\"<>', '') != .]/.."
+)
+# Escapes that change what a URL means; a blank inside of one is the same as %20.
+_HARM = re.compile(rb"%20[\"}]|{%20|%0[9AD]|%7[BD]| name=\"[^\"]*%20")
+_ESCAPES = (b"%20", b"%0", b"%7")
+#: A document type declaration and the white space after it.
+DOCTYPE = re.compile(rb"^<!DOCTYPE\s[^>]+>\s*", re.IGNORECASE | re.MULTILINE)
+# The HTML Living Standard, section 13.2.6.5: names that libxml2 writes in lower case and
+# that any reader but a browser wants as SVG has them.
+_SVG_NAMES = (
+    "altGlyph altGlyphDef altGlyphItem animateColor animateMotion animateTransform attributeName"
+    " attributeType baseFrequency baseProfile calcMode clipPath clipPathUnits diffuseConstant"
+    " edgeMode feBlend feColorMatrix feComponentTransfer feComposite feConvolveMatrix"
+    " feDiffuseLighting feDisplacementMap feDistantLight feDropShadow feFlood feFuncA feFuncB"
+    " feFuncG feFuncR feGaussianBlur feImage feMerge feMergeNode feMorphology feOffset"
+    " fePointLight feSpecularLighting feSpotLight feTile feTurbulence filterUnits foreignObject"
+    " glyphRef gradientTransform gradientUnits kernelMatrix kernelUnitLength keyPoints keySplines"
+    " keyTimes lengthAdjust limitingConeAngle linearGradient markerHeight markerUnits markerWidth"
+    " maskContentUnits maskUnits numOctaves pathLength patternContentUnits patternTransform"
+    " patternUnits pointsAtX pointsAtY pointsAtZ preserveAlpha preserveAspectRatio primitiveUnits"
+    " radialGradient refX refY repeatCount repeatDur requiredExtensions requiredFeatures"
+    " specularConstant specularExponent spreadMethod startOffset stdDeviation stitchTiles"
+    " surfaceScale systemLanguage tableValues targetX targetY textLength textPath viewBox"
+    " viewTarget xChannelSelector yChannelSelector zoomAndPan"
+)
+_SVG_CASE = {name.lower().encode(): name.encode() for name in _SVG_NAMES.split()}
+_SVG = re.compile(rb"<svg\b.*?</svg>", re.DOTALL)
+_SVG_NAME = re.compile(rb"(?:(?<=</)|(?<=[< ]))(?:%b)(?==\"|[ >])" % b"|".join(_SVG_CASE))
+_FATAL = etree.ErrorLevels.FATAL
+
+
+class PageError(Exception):
+    """A page that cannot be themed without losing some of it; the message says why."""
+
+
+def parse(data: bytes) -> Any:
+    """The tree of a page.
+
+    External entities and DTDs are unknown to HTML, and nothing is ever fetched.
+
+    :param data: UTF-8.
+    :raises PageError: for an empty page, and one that lxml would cut at its limits
+        (elements nested deeper than 255, texts over 10 MB).
+    """
+    parser = etree.HTMLParser(encoding="utf-8", no_network=True, huge_tree=False)
+    try:
+        root = etree.fromstring(data, parser)
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise PageError(f"it is no HTML: {error}") from None
+    if root is None:
+        raise PageError("it is empty")
+    for entry in parser.error_log:
+        if entry.level == _FATAL and entry.type in _LIMITS:
+            raise PageError(f"it is over a limit of the parser: {entry.message}")
+    return root.getroottree()
+
+
+def serialise(tree: Any, charset: str, doctype: str | None) -> bytes:
+    """The tree as HTML5.
+
+    :param doctype: the whole ``<!DOCTYPE ...>``; ``None`` writes none.
+    """
+    raw = _set_raw_text_aside(tree)
+    page = _write(tree, charset, doctype)
+    if any(map(page.__contains__, _ESCAPES)) and _HARM.search(page):
+        page = _with_exact_urls(tree, page, charset, doctype)
+    if b"<svg" in page:
+        page = _SVG.sub(_with_svg_case, page)
+    for token, text in raw.items():
+        page = page.replace(token.encode(), text.encode(charset, "xmlcharrefreplace"))
+    return page
+
+
+def _write(tree: Any, charset: str, doctype: str | None) -> bytes:
+    written: bytes = etree.tostring(
+        tree, method="html", encoding=charset, doctype=doctype, with_tail=False
+    )
+    return written
+
+
+def _set_raw_text_aside(tree: Any) -> dict[str, str]:
+    """Tokens for texts whose markup characters HTML does not escape and libxml2 does."""
+    found: dict[str, str] = {}
+    for element in tree.iter(*_RAW_TEXT):
+        text = element.text
+        if text and ("<" in text or "&" in text or ">" in text):
+            token = f"wsgiproxy-{secrets.token_hex(12)}"
+            found[token] = text
+            element.text = token
+    return found
+
+
+def _with_svg_case(drawing: re.Match[bytes]) -> bytes:
+    return _SVG_NAME.sub(lambda name: _SVG_CASE[name[0]], drawing[0])
+
+
+def _with_exact_urls(tree: Any, page: bytes, charset: str, doctype: str | None) -> bytes:
+    """The page with URLs as they were.
+
+    libxml2 turns the blank at the end of ``href="a.html "`` into ``%20``, which is
+    another page, and breaks the placeholders of client-side templates. Under another
+    name an attribute is left alone.
+    """
+    elements = _SPACED(tree)
+    if not elements:
+        return page
+    token = f"{_RAW_URL}-{secrets.token_hex(8)}-"
+    for element in elements:
+        for name in ("href", "src", "action", "name"):
+            if name in element.attrib:
+                element.set(token + name, element.attrib.pop(name))
+    return _write(tree, charset, doctype).replace(token.encode(), b"")
+
+
+def set_charset(tree: Any, charset: str) -> None:
+    """Let ``<meta>`` say what the page is written in, where it says anything."""
+    for meta in tree.getroot().iterfind("head/meta"):
+        if meta.get("charset") is not None:
+            meta.set("charset", charset.lower())
+        elif meta.get("http-equiv", "").lower() == "content-type":
+            meta.set("content", f"text/html; charset={charset.lower()}")
+
+
+def show_error(tree: Any, message: str) -> None:
+    """Put a message on top of the page."""
+    body = tree.getroot().find("body")
+    if body is not None:
+        block = etree.Element("pre", id="theme-error", role="alert")
+        block.text, block.tail = f"The theme cannot be compiled: {message}", body.text
+        body.text = None
+        body.insert(0, block)

@@ -1,0 +1,113 @@
+"""ETags, dates, Vary: what a themed page says of itself, and what a client asks.
+
+A themed page is another representation than the application's. Its ETag is the
+application's with the theme's tag in it, so that each side gets back what it gave.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from email.utils import formatdate, parsedate_to_datetime
+
+__all__ = [
+    "CHANGED_HEADERS",
+    "Headers",
+    "add_vary",
+    "asks_for",
+    "find",
+    "http_date",
+    "later",
+    "matches",
+    "mix",
+    "replace",
+    "timestamp",
+    "unmix",
+]
+
+Headers = list[tuple[str, str]]
+
+#: What no longer fits a body that was written anew.
+CHANGED_HEADERS = (
+    "content-length",
+    "content-encoding",
+    "content-md5",
+    "content-digest",
+    "repr-digest",
+    "digest",
+    "accept-ranges",
+    "content-range",
+)
+
+# RFC 9110 section 8.8.3: entity-tag = [ weak ] opaque-tag
+_ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
+_MIXED = re.compile(r'((?:W/)?"[\x21\x23-\x7e\x80-\xff]*)~t([0-9a-f]{16})"')
+
+
+def find(headers: Headers, name: str) -> str | None:
+    """The value of a header, repeats joined by commas (RFC 9110 section 5.2)."""
+    values = [value for key, value in headers if key.lower() == name]
+    return ", ".join(values) if values else None
+
+
+def replace(headers: Headers, *gone: str, **new: str | None) -> Headers:
+    """The headers without those named and with new ones, underscores for dashes."""
+    given = {name.replace("_", "-").lower(): value for name, value in new.items()}
+    kept = [(k, v) for k, v in headers if k.lower() not in gone and k.lower() not in given]
+    names = {"etag": "ETag"}
+    return kept + [(names.get(k, k.title()), v) for k, v in given.items() if v is not None]
+
+
+def add_vary(headers: Headers, names: Iterable[str]) -> Headers:
+    """The headers with these request headers in ``Vary``, each once."""
+    vary = find(headers, "vary") or ""
+    known = {item.strip().lower() for item in vary.split(",")}
+    missing = [name for name in names if name.lower() not in known]
+    if not missing or "*" in known:
+        return headers
+    return replace(headers, vary=", ".join(filter(None, (vary, *missing))))
+
+
+def mix(etag: str | None, tag: str) -> str | None:
+    """The ETag of a themed page; ``None`` where the application gave no valid one."""
+    if etag is None or not _ETAG.fullmatch(etag.strip()):
+        return None
+    return f'{etag.strip()[:-1]}~t{tag}"'
+
+
+def unmix(etag: str) -> tuple[str, str | None]:
+    """The application's ETag and the theme's tag, ``None`` where it was never themed."""
+    match = _MIXED.fullmatch(etag)
+    return (match[1] + '"', match[2]) if match else (etag, None)
+
+
+def asks_for(field: str) -> list[str]:
+    """The entity tags of an ``If-Match`` or ``If-None-Match``; ``*`` stands for itself."""
+    return ["*"] if field.strip() == "*" else _ETAG.findall(field)
+
+
+def matches(etags: Iterable[str], etag: str | None) -> bool:
+    """The weak comparison of RFC 9110 section 8.8.3.2, as ``If-None-Match`` wants it."""
+    if etag is None:
+        return False
+    opaque = etag.removeprefix("W/")
+    return any(item == "*" or item.removeprefix("W/") == opaque for item in etags)
+
+
+def timestamp(date: str | None) -> float | None:
+    """Seconds since the epoch of an HTTP date; ``None`` if it is none."""
+    try:
+        return parsedate_to_datetime(date).timestamp() if date else None
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def http_date(seconds: float) -> str:
+    """An HTTP date (RFC 9110 section 5.6.7)."""
+    return formatdate(seconds, usegmt=True)
+
+
+def later(date: str | None, seconds: float) -> str | None:
+    """The later of the application's ``Last-Modified`` and ours; ``None`` if it gave none."""
+    given = timestamp(date)
+    return None if given is None else http_date(max(given, seconds))
