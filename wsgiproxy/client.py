@@ -11,7 +11,7 @@ from . import headers as rules
 from .errors import BadRequest
 from .routing import Route
 
-__all__ = ["Client", "client_descriptor", "client_of"]
+__all__ = ["Client", "client_of"]
 
 
 class Client(NamedTuple):
@@ -66,19 +66,3 @@ def _is_trusted(address: str, networks: tuple[Any, ...]) -> bool:
         return False
     mapped = getattr(peer, "ipv4_mapped", None)
     return any((mapped or peer) in network for network in networks)
-
-
-def client_descriptor(environ: Mapping[str, Any]) -> int | None:
-    """The descriptor of the client's socket, only to be watched; ``None`` if unknown."""
-    bound = environ.get("waitress.client_disconnected")
-    if bound is not None:
-        sock = getattr(getattr(bound, "__self__", None), "socket", None)
-    else:
-        sock = environ.get("gunicorn.socket") or environ.get("werkzeug.socket")
-    if sock is None:
-        return None
-    try:
-        descriptor: int = sock.fileno()
-    except (OSError, ValueError, AttributeError):
-        return None
-    return descriptor if descriptor >= 0 else None

@@ -137,7 +137,7 @@ class Exchange:
         if conn is None:
             return
         body = self._body
-        self.wire.client = self.wire.has_left = None
+        self.wire.client = None
         if body is not None and body.done and body.clean and self._keep and not self.wire.has_ahead:
             self.server.pool._put_conn(conn)
         else:

@@ -181,10 +181,13 @@ class _Rest(BaseConverter):
 
 
 def _teach(app: Flask | Blueprint) -> None:
+    def teach(site: Any) -> None:
+        site.url_map.converters[_CONVERTER] = _Rest
+
     if isinstance(app, Blueprint):
-        app.record(lambda state: state.app.url_map.converters.setdefault(_CONVERTER, _Rest))
+        app.record(lambda state: teach(state.app))
     else:
-        app.url_map.converters.setdefault(_CONVERTER, _Rest)
+        teach(app)
 
 
 def _to_slash(where: str, query: str) -> Response:

@@ -10,7 +10,7 @@ import webob
 
 from . import failures
 from .auth import Granted
-from .client import client_descriptor, client_of
+from .client import client_of
 from .errors import ExchangeError, UpstreamBroken
 from .exchange import Exchange
 from .outgoing import outgoing, target_of
@@ -21,6 +21,7 @@ from .subrequest import Answer
 from .traffic import Trip
 from .transport import Head
 from .upgrade import announce, asked_for, check, switching_head
+from .watch import Watch
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -198,8 +199,7 @@ class Passage:
             raise
 
     def _ask(self, exchange: Exchange, out: Any, trip: Trip) -> Head | None:
-        exchange.wire.client = client_descriptor(self.environ)
-        exchange.wire.has_left = self.environ.get("waitress.client_disconnected")
+        exchange.wire.client = Watch(self.environ)
         exchange.send(out.head, out.body)
         return exchange.read_head(out.method) if trip.is_worth_waiting(exchange) else None
 
@@ -244,14 +244,12 @@ class Passage:
 
     def _body(self, exchange: Exchange, trip: Trip, goes_on: bool) -> Iterable[bytes]:
         """The body; in a list if it is here already, so the connection is free at once."""
-        body = ResponseBody(exchange, self._note, self._say_instead, trip.leave)
-        if goes_on:
-            return body
-        first = exchange.read() if exchange.wire.has_ahead else b""
-        if exchange.at_end:
-            body.close()
+        first = exchange.read() if exchange.wire.has_ahead and not goes_on else b""
+        if exchange.at_end and not goes_on:
+            exchange.close()
+            trip.leave()
             return [first] if first else []
-        return body.after(first)
+        return ResponseBody(exchange, first, self._note, self._say_instead, trip.leave)
 
     # -- answers of our own
 

@@ -97,6 +97,7 @@ def _without(headers: HeaderList, names: set[str]) -> HeaderList:
 class ResponseBody:
     """The body as an iterator of the pieces that arrive; closes the exchange at its end.
 
+    :param first: the piece that has been read already.
     :param on_failure: called with the error that broke it off, before it is raised: the
         headers have gone out, so the server must cut the connection (RFC 9112, 8).
     :param say_instead: makes the page to show where nothing has gone out yet.
@@ -106,6 +107,7 @@ class ResponseBody:
     def __init__(
         self,
         exchange: Exchange,
+        first: bytes,
         on_failure: Callable[[ExchangeError], object],
         say_instead: Callable[[ExchangeError], bytes],
         on_close: Callable[[], None],
@@ -115,12 +117,7 @@ class ResponseBody:
         self._say_instead = say_instead
         self._has_begun = self._is_over = False
         self._on_close = on_close
-        self._first = b""
-
-    def after(self, first: bytes) -> ResponseBody:
-        """The same body with a piece put back in front."""
         self._first = first
-        return self
 
     def __iter__(self) -> Iterator[bytes]:
         return self

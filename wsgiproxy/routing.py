@@ -89,7 +89,7 @@ class Route(UpstreamOptions):
         "content types of responses that go on and on and should hold no worker thread",
     )
     relay_over: int | None = option(
-        None, kinds.SIZE, "let the relay bring bodies of a known length over this size"
+        1 << 20, kinds.SIZE, "bodies over this size should hold no worker thread either"
     )
     idle_timeout: float | None = option(
         3600.0, kinds.SECONDS, "end tunnels and streams that are silent for this long"

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from . import failures, handover
 from .bulkhead import Bulkhead, Places, default_tunnels, share_of, threads_of
-from .errors import BadRequest, ClientGone, ExchangeError, TooBusy, UpgradeUnsupported
+from .errors import (
+    BadRequest,
+    ClientGone,
+    ExchangeError,
+    TooBusy,
+    UpgradeUnsupported,
+    UpstreamBroken,
+)
 from .exchange import Exchange
 from .routing import Mount, Route
 from .takeover import SERVERS, Takeover, TakeoverRefused, find
@@ -218,6 +225,8 @@ class Trip:
         noted: list[ExchangeError] = []
 
         def make(head: Head, rest: bytes) -> Reply:
+            if head.status == 101:
+                raise UpstreamBroken("an upgrade that nobody asked for", stage="head")
             exchange.begin_body(head, method, b"")
             status, headers = adapt(head)
             assert exchange._body is not None

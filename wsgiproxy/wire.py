@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .errors import ClientGone, UpstreamBroken, UpstreamTimeout
+from .watch import Watch
 
 __all__ = ["BLOCK", "Wire"]
 
@@ -34,9 +35,8 @@ _PLAIN = socket.socket if socket.socket.__module__ == "socket" else None
 class Wire:
     """A connected socket, read and written with a timeout in seconds.
 
-    :ivar client: the descriptor of the client's socket, if it is known: while the
-        upstream is silent, a client that leaves ends the wait.
-    :ivar has_left: asked now and then whether the client has left, where the server knows.
+    :ivar client: the client, if it can be watched: while the upstream is silent, a client that
+        leaves ends the wait.
     :ivar received: whether any byte has come since it was last set to false.
 
     A plain socket reads with the kernel's own timeout and is polled only after that; under
@@ -44,13 +44,12 @@ class Wire:
     and gevent's sockets do not block and are polled first.
     """
 
-    __slots__ = ("_ahead", "_is_plain", "client", "has_left", "received", "sock", "timeout")
+    __slots__ = ("_ahead", "_is_plain", "client", "received", "sock", "timeout")
 
     def __init__(self, sock: socket.socket, timeout: float | None) -> None:
         self.sock = sock
         self.timeout = timeout
-        self.client: int | None = None
-        self.has_left: Callable[[], bool] | None = None
+        self.client: Watch | None = None
         self.received = False
         self._ahead: bytes | None = None
         self._is_plain = type(sock) is _PLAIN and bool(_DONTWAIT) and sock.fileno() >= 0
@@ -167,13 +166,10 @@ class Wire:
         return isinstance(self.sock, ssl.SSLSocket) and self.sock.pending() > 0
 
     def _wait(self, events: int, timeout: float | None, stage: str) -> int:
-        if self.client is None or not _HANGUP:
-            found = self._poll(events, timeout)
-        else:
-            first = WATCH_AFTER if timeout is None else min(timeout, WATCH_AFTER)
-            found = self._poll(events, first)
-            if not found and (timeout is None or timeout > first):
-                found = self._watch(events, None if timeout is None else timeout - first, stage)
+        first = WATCH_AFTER if timeout is None else min(timeout, WATCH_AFTER)
+        found = self._poll(events, first)
+        if not found and (timeout is None or timeout > first):
+            found = self._watch(events, None if timeout is None else timeout - first, stage)
         if not found:
             raise UpstreamTimeout(f"nothing moved for {self.timeout} s", stage=stage)
         return found
@@ -187,8 +183,9 @@ class Wire:
     def _watch(self, events: int, timeout: float | None, stage: str) -> int:
         poll = select.poll()
         poll.register(self.sock, events)
-        if self.client is not None:
-            poll.register(self.client, _HANGUP)
+        client = self.client.descriptor() if self.client and _HANGUP else None
+        if client is not None:
+            poll.register(client, _HANGUP)
         end = None if timeout is None else time.monotonic() + timeout
         left = WATCH_AFTER
         while left > 0:
@@ -196,7 +193,8 @@ class Wire:
             found = poll.poll(min(left, WATCH_AFTER) * 1000)
             if end is not None:
                 left = end - time.monotonic()
-            if (self.has_left and self.has_left()) or any(fd == self.client for fd, _ in found):
+            has_left = self.client is not None and self.client.has_left()
+            if has_left or any(descriptor == client for descriptor, _ in found):
                 raise ClientGone("the client left while the upstream was silent", stage=stage)
             if found:
                 return found[0][1]
