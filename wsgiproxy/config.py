@@ -41,6 +41,8 @@ _SECTIONS = {"app": str, "server": dict, "defaults": dict, "routes": dict, "them
 #: Options that name files; in a TOML file they are taken from that file's folder.
 _ROUTE_FILES = ("ca", "client_cert", "client_key")
 _THEME_FILES = ("rules", "theme")
+#: What may stand for a file and is none: a URL, ``module:name``, or the text itself.
+_NO_PATH = re.compile(r"\s*<|.*://|[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
 _OPTION_LINE = re.compile(r"([A-Za-z_]\w*)\s*=\s*(.*)", re.DOTALL)
 
 
@@ -170,7 +172,7 @@ def _anchor_files(document: Document, folder: str) -> None:
 def _anchor(table: Any, names: tuple[str, ...], folder: str) -> None:
     for name in names:
         value = table.get(name) if isinstance(table, dict) else None
-        if isinstance(value, str) and "://" not in value:
+        if isinstance(value, str) and not _NO_PATH.match(value):
             table[name] = os.path.join(folder, value)
 
 

@@ -157,7 +157,7 @@ def test_ignored_extension_is_the_applications_own_answer(
 
 
 def test_ignored_extensions_option_replaces_the_list(application: Application) -> None:
-    assert not is_themed(ask(application, "/a.page", ignored_extensions="page, other"))
+    assert not is_themed(ask(application, "/a.page", ignored_extensions=".Page, other"))
     assert is_themed(ask(application, "/a.css", ignored_extensions="page, other"))
 
 
@@ -309,6 +309,14 @@ def test_picture_visited_as_a_page_is_answered_304_here(application: Application
     application.headers = [("Content-Type", "image/png")]
     response = ask(with_etag(application), headers={"If-None-Match": ETAG, **HTML})
     assert (response.status_int, response.headers["ETag"]) == (304, ETAG)
+
+
+def test_page_under_notheme_is_answered_304_here(application: Application) -> None:
+    given = RULES.replace("<replace", '<notheme if-path="/raw"/><replace')
+    headers = {"If-None-Match": ETAG, **HTML}
+    response = ask(with_etag(application), "/raw", rules=given, headers=headers)
+    assert (response.status_int, response.headers["ETag"], response.body) == (304, ETAG, b"")
+    assert ask(application, "/", rules=given, headers=headers).status_int == 200
 
 
 def test_etag_differs_with_a_parameter_from_the_request(application: Application) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -20,7 +22,6 @@ from wsgiproxy.errors import ConfigurationError
 from wsgiproxy.theming import (
     ThemeMiddleware,
     ThemeOptions,
-    django_theme,
     filter_factory,
     jinja2_theme,
 )
@@ -94,6 +95,8 @@ def test_broken_rules_are_an_error_at_start(
         ({"includemode": "soon"}, "option includemode"),
         ({"params": "x"}, "option params"),
         ({"theme": "no.such.module:theme"}, "option theme"),
+        ({"rules": print}, "option rules"),
+        ({"charset": "utf-9"}, "option charset"),
         ({"theme": "gone.html"}, "theme 'gone.html' cannot be read"),
         ({"theme": "python://no_such_package/x.html"}, "no_such_package"),
     ],
@@ -103,7 +106,12 @@ def test_wrong_option_is_an_error_at_start(
     options: dict[str, Any], message: str, application: Application
 ) -> None:
     with pytest.raises(ConfigurationError, match=message):
-        ThemeMiddleware(application, RULES, **options)
+        ThemeMiddleware(application, **{"rules": RULES, **options})
+
+
+def test_no_limit_is_a_limit_too(application: Application) -> None:
+    limits = {"max_size": "none", "max_ratio": None, "theme_cache": "none"}
+    assert "themed" in ask(application, theme=module_theme, **limits).text
 
 
 def test_every_option_has_a_kind_and_a_help_text() -> None:
@@ -395,27 +403,16 @@ def test_jinja2_template_is_a_theme(application: Application) -> None:
     assert "&lt;ann&gt; at /x<div" in ask(application, "/x", theme=theme).text
 
 
-def test_django_template_is_a_theme(application: Application) -> None:
-    from django.conf import settings
-
-    if not settings.configured:
-        settings.configure(ALLOWED_HOSTS=["*"])
-    import django
-    from django.template import engines
-
-    django.setup()
-    engines.templates  # noqa: B018 - read before it is changed
-    engines.__dict__["templates"] = {
-        "theming": {
-            "BACKEND": "django.template.backends.django.DjangoTemplates",
-            "NAME": "theming",
-            "DIRS": [Path(__file__).parent / "data"],
-            "APP_DIRS": False,
-            "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
-        }
-    }
-    theme = django_theme("django.html", context={"user": "<ann>"}, using="theming")
-    assert "&lt;ann&gt; at /x<div" in ask(application, "/x", theme=theme).text
+def test_django_template_is_a_theme_and_knows_the_visitor() -> None:
+    """In a process of its own: Django is set up once for all."""
+    program = Path(__file__).parent / "data" / "django_site.py"
+    done = subprocess.run(
+        [sys.executable, str(program)], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.splitlines() == [
+        '<html><body class="themed">&lt;ann&gt; as nobody at /x<div id="content">hi</div>',
+        '<html><body class="themed">&lt;ann&gt; as bob at /x<div id="content">hi</div>',
+    ], done.stderr
 
 
 def test_paste_deploy_reads_strings(application: Application, files: Path) -> None:

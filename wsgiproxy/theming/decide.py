@@ -21,6 +21,15 @@ __all__ = [
 
 OFF_HEADER = "X-Diazo-Off"
 
+# Not Turbo's request id, which differs each time and would leave nothing to cache.
+_FRAGMENT_HEADERS = (
+    "HX-Request",
+    "HX-Boosted",
+    "HX-History-Restore-Request",
+    "Turbo-Frame",
+    "Sec-Purpose",
+    "Sec-Fetch-Dest",
+)
 _TRUE = frozenset(("true", "yes", "on", "y", "t", "1"))
 _PAGES = frozenset(("", "document", "iframe", "frame", "embed", "object", "fencedframe"))
 _HTML = frozenset(("text/html", "application/xhtml+xml"))
@@ -61,9 +70,7 @@ def is_fragment(environ: Mapping[str, Any], options: ThemeOptions) -> bool:
 
 def deciding_headers(options: ThemeOptions) -> list[str]:
     """The request headers that decide whether a page is themed, for ``Vary``."""
-    names = [] if options.theme_fragments else [
-        "HX-Request", "HX-Boosted", "Turbo-Frame", "Sec-Fetch-Dest"
-    ]  # fmt: skip
+    names = [] if options.theme_fragments else _FRAGMENT_HEADERS
     return ["X-Requested-With", *names, *([OFF_HEADER] if options.client_off else [])]
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from ..errors import ConfigurationError
 from ..options import (
     BOOLEAN,
     COUNT,
@@ -116,3 +119,19 @@ class ThemeOptions(Options):
         True, BOOLEAN, "for diazo's configurations only: the length is always sent"
     )
     debug: bool = option(False, BOOLEAN, "look for changes at each request, show errors in pages")
+
+    def check(self) -> None:
+        """Read no limit as a very high one, and refuse what cannot work."""
+        for name in ("max_size", "max_ratio", "theme_cache"):
+            if getattr(self, name) is None:
+                self.__dict__[name] = sys.maxsize
+        bare = tuple(item.lstrip(".").lower() for item in self.ignored_extensions)
+        self.__dict__["ignored_extensions"] = bare
+        if callable(self.rules):
+            raise ConfigurationError("option rules: rules cannot be called; name their file")
+        try:
+            codecs.lookup(self.charset)
+        except (LookupError, TypeError):
+            raise ConfigurationError(
+                f"option charset: {self.charset!r} is unknown; write UTF-8"
+            ) from None

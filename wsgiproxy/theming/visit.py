@@ -61,12 +61,21 @@ class Visit:
             return passed
         body = self._themed(exchange)
         if body is None:
-            body = exchange.body
-            exchange.give_up()
-        else:
-            exchange.headers.append(("Content-Length", str(len(body))))
-            exchange.start()
+            return self._unthemed(exchange)
+        exchange.headers.append(("Content-Length", str(len(body))))
+        exchange.start()
         return [body]
+
+    def _unthemed(self, exchange: Exchange) -> Iterable[bytes]:
+        """The page as it came, or word that the client has it."""
+        exchange.headers = exchange.original
+        conditions = self._conditions
+        if conditions.were_changed and conditions.are_met(exchange.status, exchange.headers):
+            _not_modified(exchange)
+            exchange.start()
+            return []
+        exchange.start()
+        return [exchange.body]
 
     # -- before and after the application -----------------------------------------
 
@@ -207,13 +216,14 @@ class Visit:
             return _with_doctype(written, options.doctype) if options.doctype else written
         doctype = "<!DOCTYPE html>" if options.doctype is None else options.doctype
         mark = _take_mark(result)
-        if mark and not theme.changes_content and not self._store.error:
+        error = self._store.error if options.debug else None
+        if mark and not theme.changes_content and not error:
             return None
         if mark:
             doctype = page.docinfo.doctype
         set_charset(result, options.charset)
-        if options.debug and self._store.error:
-            show_error(result, self._store.error)
+        if error:
+            show_error(result, error)
         return theme.protection.undo(serialise(result, options.charset, doctype or None))
 
     @property
@@ -225,15 +235,10 @@ def _take_mark(result: Any) -> bool:
     """Whether the rules applied no theme; the mark of it is taken away."""
     for node in result.getroot().itersiblings(preceding=True):
         if isinstance(node, etree._ProcessingInstruction) and node.target == NOTHEME:
-            node.getroottree()
-            return _detach(node)
+            # Without a parent it can only be taken away by being put elsewhere.
+            etree.Element("elsewhere").append(node)
+            return True
     return False
-
-
-def _detach(node: Any) -> bool:
-    holder = etree.Element("holder")
-    holder.append(node)
-    return True
 
 
 def _not_modified(exchange: Exchange) -> Verdict:
