@@ -140,7 +140,8 @@ def _from_callable(verdict: Any) -> Answer:
 
 
 def _redirect(location: str) -> Answer:
-    return Answer("302 Found", [("Location", location), ("Content-Length", "0")], [])
+    headers = [("Location", location), ("Content-Type", "text/plain"), ("Content-Length", "0")]
+    return Answer("302 Found", headers, [])
 
 
 def _refusal(answer: Answer, environ: WSGIEnvironment, path: str | None) -> Answer:

@@ -62,8 +62,6 @@ def current_user(app: Flask, attribute: str | None = None) -> Resolver:
         raise ConfigurationError("current_user asks Flask-Login; pip install Flask-Login") from None
 
     def resolver(environ: dict[str, Any]) -> Any:
-        if not any(key in environ for key in ("HTTP_COOKIE", "HTTP_AUTHORIZATION")):
-            return None
         with app.request_context(_without_body(environ)):
             user = flask_login.current_user
             if not (user and user.is_authenticated and user.is_active):

@@ -31,20 +31,29 @@ __all__ = [
     "way_out",
 ]
 
-#: The environ key by which a middleware around us lends the server's own ``start_response``,
-#: for responses that it would pass on as they are.
+#: The environ key by which a middleware around us says that it passes event streams on as they
+#: are: its own ``start_response`` and the one that it was given. The first has to be ours, or
+#: there is one more middleware in between, which has said nothing.
 DIRECT = "wsgiproxy.start_response"
 
 HeaderList = list[tuple[str, str]]
 
+#: What a server is told that writes into the void: as little as PEP 3333 allows.
+_VOID = [("Content-Type", "application/octet-stream")]
 
-def way_out(environ: Mapping[str, Any], start_response: Any) -> Takeover | None:
+
+def way_out(
+    environ: Mapping[str, Any], start_response: Any, is_stream: bool = False
+) -> Takeover | None:
     """The client's connection, if a response may leave by it.
 
     ``None`` if the server keeps it, or if a middleware around us has a right to see the
     response, or if a worker would have to stay with it anyhow.
     """
-    if not is_direct(environ.get(DIRECT, start_response)):
+    own, given = environ.get(DIRECT, (None, None))
+    if is_stream and own == start_response:
+        start_response = given
+    if not is_direct(start_response):
         return None
     found = find(environ)
     return None if found is None or found.holds_worker else found
@@ -73,7 +82,7 @@ def switch(
         relay.hold(job)
     else:
         relay.submit(job)
-    start_response("101 Switching Protocols", [])
+    start_response("101 Switching Protocols", [*_VOID])
     return found.release()
 
 
@@ -92,7 +101,7 @@ def stream(
     client = End(found.take(strict=False).sock, reply.head)
     relay.submit(Stream(client, _upstream_end(exchange), reply, timeout=timeout, on_end=on_end))
     # For the server's own log; what it makes of it goes nowhere.
-    start_response("200 OK", [])
+    start_response("200 OK", [*_VOID])
     return found.release()
 
 
@@ -102,6 +111,7 @@ def finish(
     adapt: Callable[[Head, bytes], Reply],
     fail: Callable[[ExchangeError], bytes],
     patience: float | None,
+    timeout: float | None,
     on_end: OnEnd,
     start_response: StartResponse,
 ) -> Iterable[bytes]:
@@ -116,11 +126,11 @@ def finish(
         adapt,
         fail,
         patience=patience,
-        timeout=exchange.wire.timeout,
+        timeout=timeout,
         on_end=on_end,
     )
     relay.submit(job)
-    start_response("102 Processing", [])
+    start_response("102 Processing", [*_VOID])
     return found.release()
 
 
@@ -143,7 +153,12 @@ def give_back(exchange: Exchange) -> None:
 
 
 def make_reply(
-    environ: Mapping[str, Any], status: str, headers: HeaderList, body: Body, ahead: bytes
+    environ: Mapping[str, Any],
+    status: str,
+    headers: HeaderList,
+    body: Body,
+    ahead: bytes,
+    patience: float | None,
 ) -> Reply:
     """The reply to the client: its head says that the connection ends with it.
 
@@ -154,7 +169,7 @@ def make_reply(
     chunked = not sized and not body.done and environ.get("SERVER_PROTOCOL") == "HTTP/1.1"
     if chunked:
         headers = [*headers, ("Transfer-Encoding", "chunked")]
-    return Reply(render(status, headers), body, chunked, sized or body.done, ahead)
+    return Reply(render(status, headers), body, chunked, sized or body.done, ahead, patience)
 
 
 def render(status: str, headers: HeaderList) -> bytes:

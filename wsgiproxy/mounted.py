@@ -16,12 +16,15 @@ from .errors import ConfigurationError
 from .middleware import ProxyMiddleware
 from .routing import Route, raw_target
 from .subrequest import ROOT, Answer, ask
+from .traffic import Traffic
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 __all__ = ["Mounted", "cut", "moved", "place"]
 
+#: With whom all views of the process share the worker threads that they may hold.
+_FIRST: list[Traffic] = []
 _BYTE = re.compile(r"%[0-9A-Fa-f]{2}|.", re.DOTALL)
 
 
@@ -40,8 +43,12 @@ class Mounted:
                 "write another path, or use the framework's own decorators"
             )
         self.route = route
-        proxy: WSGIApplication = ProxyMiddleware(app, {"/": route})
-        self._app = wrap(proxy) if wrap is not None else proxy
+        proxy = ProxyMiddleware(app, {"/": route})
+        if _FIRST:
+            proxy.traffic.follow(_FIRST[0])
+        else:
+            _FIRST.append(proxy.traffic)
+        self._app: WSGIApplication = wrap(proxy) if wrap is not None else proxy
 
     def answer(self, environ: dict[str, Any]) -> Answer:
         """The response to an environ made by :func:`moved`; its body must be closed."""

@@ -111,7 +111,7 @@ class Passage:
     def _redirect(self) -> Iterable[bytes]:
         # Path-absolute with exactly one slash in front, so that it cannot lead elsewhere.
         location = "/" + self.match.prefix.lstrip("/") + "/" + self.match.query
-        headers = [("Location", location), ("Content-Length", "0")]
+        headers = [("Location", location), ("Content-Type", "text/plain"), ("Content-Length", "0")]
         self.start_response("308 Permanent Redirect", headers)
         return []
 

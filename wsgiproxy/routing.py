@@ -351,11 +351,20 @@ def raw_target(environ: Mapping[str, Any], path: str) -> tuple[str, str]:
     if not raw_path.isascii():
         raw_path = quote(raw_path.encode("latin-1"), safe=_ASCII)
     # waitress collapses the slashes at the start of PATH_INFO, not of the raw target.
-    if raw_path != path and _unquote(raw_path).lstrip("/") != path.lstrip("/"):
+    if raw_path != path and not _agrees(raw_path, path):
         raw_path = encode_path(path)
     if raw_query != query or not query.isascii():
         return raw_path, encode_query(query)
     return raw_path, mark + raw_query
+
+
+def _agrees(raw_path: str, path: str) -> bool:
+    decoded = _unquote(raw_path)
+    if decoded.lstrip("/") == path.lstrip("/"):
+        return True
+    # Werkzeug's server puts replacement characters where the bytes are no UTF-8.
+    replaced = decoded.encode("latin-1").decode("utf-8", "replace")
+    return replaced.encode().decode("latin-1") == path
 
 
 @lru_cache(1024)

@@ -77,6 +77,8 @@ class Takeover:
 
 def find(environ: Mapping[str, Any]) -> Takeover | None:
     """The way to this request's connection, if its server has one."""
+    if not environ.get("SERVER_PROTOCOL", "").startswith("HTTP/1."):
+        return None  # in HTTP/2 the connection is not this request's alone
     asked = environ.get("waitress.client_disconnected")
     if asked is not None:
         return _find_waitress(getattr(asked, "__self__", None))

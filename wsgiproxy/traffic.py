@@ -1,4 +1,4 @@
-"""Which requests hold a worker thread, for how long, and which leave by the relay instead.
+"""What the requests of one middleware share: worker threads and tunnels.
 
 One :class:`Traffic` belongs to a middleware, one :class:`Trip` to a request.
 """
@@ -9,21 +9,11 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from . import failures, handover
 from .bulkhead import Bulkhead, Places, default_tunnels, share_of, threads_of
-from .errors import (
-    BadRequest,
-    ClientGone,
-    ExchangeError,
-    TooBusy,
-    UpgradeUnsupported,
-    UpstreamBroken,
-)
-from .exchange import Exchange
+from .errors import ExchangeError, UpgradeUnsupported
 from .routing import Mount, Route
-from .takeover import SERVERS, Takeover, TakeoverRefused, find
-from .transport import Head, LengthBody
-from .tunnel import Reply
+from .takeover import SERVERS, Takeover, find
+from .trip import Trip
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -34,12 +24,6 @@ logger = logging.getLogger("wsgiproxy")
 
 #: Tells of a failure: the error, the route, the method; returns the request's id.
 Note = Callable[[ExchangeError, Mount, str], str]
-
-#: How long, in seconds, a worker waits for the answer's head before it looks around: while
-#: threads are plenty, while they get scarce, and when the request has none by right.
-PLENTY, SCARCE, NONE = 0.1, 0.02, 0.005
-#: Seconds after which it leaves in any case: the relay sees at once if the client does.
-LONG = 1.0
 
 
 class Traffic:
@@ -52,6 +36,7 @@ class Traffic:
         self.note = note
         self._lanes = {mount: _Lane(mount.route) for mount in mounts}
         self._shared: Bulkhead | None = None
+        self._leader: Traffic | None = None
         self._warned = False
 
     def trip(
@@ -75,9 +60,17 @@ class Traffic:
 
     def _share(self, environ: Mapping[str, Any], start_response: Any) -> Bulkhead:
         """Routes without a number of their own share what the wrapped application leaves."""
+        if self._leader is not None:
+            leader = self._leader
+            self._shared = leader._shared or leader._share(environ, start_response)
+            return self._shared
         threads = threads_of(environ, start_response)
         self._shared = Bulkhead(None if threads is None else share_of(threads))
         return self._shared
+
+    def follow(self, leader: Traffic) -> None:
+        """Count the worker threads that routes hold together with another middleware's."""
+        self._leader = leader
 
     def connection(self, environ: Mapping[str, Any]) -> Takeover:
         """The client's connection, for an upgrade.
@@ -105,236 +98,3 @@ class _Lane:
         tunnels = route.max_tunnels
         self.tunnels = Places(default_tunnels() if tunnels is None else tunnels)
         self.bulkhead = None if route.max_in_flight is None else Bulkhead(route.max_in_flight)
-
-
-class Trip:
-    """One request's way: it holds a worker thread until it leaves.
-
-    As a context manager it leaves when its block fails; what returns a response leaves later.
-    """
-
-    __slots__ = (
-        "_bulkhead",
-        "_holds",
-        "_mount",
-        "_reserved",
-        "_traffic",
-        "_tunnels",
-        "_way_out",
-        "environ",
-        "protocol",
-        "start_response",
-    )
-
-    def __init__(
-        self,
-        traffic: Traffic,
-        mount: Mount,
-        protocol: str | None,
-        tunnels: Places,
-        bulkhead: Bulkhead,
-        environ: WSGIEnvironment,
-        start_response: StartResponse,
-    ) -> None:
-        self.protocol = protocol
-        self.environ = environ
-        self.start_response = start_response
-        self._traffic = traffic
-        self._mount = mount
-        self._tunnels = tunnels
-        self._bulkhead = bulkhead
-        self._holds = self._reserved = False
-        self._way_out: Takeover | None = None
-
-    def __enter__(self) -> Trip:
-        return self
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if error is not None:
-            self.leave()
-
-    def enter(self) -> None:
-        """Take a place, or see that the answer can be waited for without one.
-
-        The place of a tunnel is taken before the upstream is bothered.
-
-        :raises TooBusy, UpgradeUnsupported: see :meth:`Traffic.trip`.
-        """
-        if self.protocol is not None:
-            self._way_out = self._traffic.connection(self.environ)
-            if not self._tunnels.take():
-                raise TooBusy(f"{self._tunnels.limit} tunnels are open already", retry_after=5)
-            self._reserved = True
-        self._holds = self._bulkhead.places.take()
-        if not self._holds and not self._can_leave():
-            self._bulkhead.enter()
-            self._holds = True
-
-    def leave(self) -> None:
-        """Give back what the request still has; the worker thread is free, or will be at once."""
-        if self._holds:
-            self._holds = False
-            self._bulkhead.leave()
-        if self._reserved:
-            self._reserved = False
-            self._tunnels.give_back()
-
-    # -- slow answers
-
-    def is_worth_waiting(self, exchange: Exchange) -> bool:
-        """Wait for the answer to begin; false if the relay had better do that.
-
-        A worker waits while threads are plenty, so a server at ease serves slow answers in
-        the ordinary way. The scarcer they get, the sooner it leaves.
-        """
-        places = self._bulkhead.places
-        if places.limit is None or self.protocol is not None:
-            return True
-        waited, enough = 0.0, min(LONG, exchange.wire.timeout or LONG)
-        while not exchange.wire.is_there(patience := self._patience()):
-            waited += patience
-            if waited >= enough or not (self._holds and places.plenty):
-                return not self._can_leave()
-        return True
-
-    def _patience(self) -> float:
-        if not self._holds:
-            return NONE
-        return PLENTY if self._bulkhead.places.plenty else SCARCE
-
-    def _can_leave(self) -> bool:
-        """Whether the rest needs nothing but pure functions and the two connections."""
-        route = self._mount.route
-        if route.modify_response is not None or route.on_error is not None:
-            return False
-        if route.rebase and "text/event-stream" not in self.environ.get("HTTP_ACCEPT", ""):
-            return False  # the body may have to be edited
-        if self._way_out is None:
-            self._way_out = handover.way_out(self.environ, self.start_response)
-        return self._way_out is not None
-
-    def finish(
-        self, exchange: Exchange, method: str, adapt: Callable[[Head], tuple[str, Any]]
-    ) -> Iterable[bytes] | None:
-        """Leave the rest to the relay; ``None`` if that cannot be.
-
-        :param adapt: status line and headers for the client, from the upstream's head.
-        """
-        if self._way_out is None or not self._take_tunnel():
-            return None
-        noted: list[ExchangeError] = []
-
-        def make(head: Head, rest: bytes) -> Reply:
-            if head.status == 101:
-                raise UpstreamBroken("an upgrade that nobody asked for", stage="head")
-            exchange.begin_body(head, method, b"")
-            status, headers = adapt(head)
-            assert exchange._body is not None
-            return handover.make_reply(self.environ, status, headers, exchange._body, rest)
-
-        def fail(error: ExchangeError) -> bytes:
-            noted.append(error)
-            request_id = self._traffic.note(error, self._mount, method)
-            status, headers, body = failures.answer(error, request_id, self.environ)
-            return handover.render(status, headers) + body
-
-        ended = self._ending(exchange, method, noted)
-        patience = exchange.wire.timeout
-        return self._hand(
-            handover.finish, exchange, make, fail, patience, ended, self.start_response
-        )
-
-    # -- bodies that go on
-
-    def goes_on(self, exchange: Exchange, head: Head) -> bool:
-        """Whether a response is better left to the relay: its end is not in sight.
-
-        So is the refusal of an upgrade, because it ends the connection there: a client that
-        sent the new protocol's bytes at once must not have them read as a request (RFC 9931).
-        """
-        if self.protocol is not None:
-            return True
-        if exchange.at_end:
-            return False
-        if isinstance(exchange._body, LengthBody):
-            over = self._mount.route.relay_over
-            return over is not None and exchange._body.left > over
-        types = self._mount.route.stream_types
-        return any(
-            name.lower() == "content-type" and value.partition(";")[0].strip().lower() in types
-            for name, value in head.headers
-        )
-
-    def stream(
-        self, exchange: Exchange, method: str, status: str, headers: list[tuple[str, str]]
-    ) -> Iterable[bytes] | None:
-        """Leave the body to the relay; ``None`` if that cannot be."""
-        self._way_out = handover.way_out(self.environ, self.start_response)
-        if self._way_out is None or not self._take_tunnel():
-            return None
-        wire = exchange.wire
-        ahead = wire.receive("body") if wire.has_ahead else b""
-        assert exchange._body is not None
-        reply = handover.make_reply(self.environ, status, headers, exchange._body, ahead)
-        timeout = self._mount.route.idle_timeout
-        ended = self._ending(exchange, method, [])
-        answer = self._hand(handover.stream, exchange, reply, timeout, ended, self.start_response)
-        if answer is None and ahead:
-            wire.put_back(ahead)
-        return answer
-
-    def _hand(self, how: Callable[..., Iterable[bytes]], *arguments: Any) -> Iterable[bytes] | None:
-        try:
-            answer = how(self._way_out, *arguments)
-        except (TakeoverRefused, ClientGone) as refused:
-            logger.debug("the response stays with its worker: %s", refused)
-            self._tunnels.give_back()
-            return None
-        except BaseException:
-            self._tunnels.give_back()
-            raise
-        self.leave()
-        return answer
-
-    def _ending(self, exchange: Exchange, method: str, noted: list[ExchangeError]) -> Any:
-        def ended(pair: object, error: ExchangeError | None) -> None:
-            self._tunnels.give_back()
-            handover.give_back(exchange)
-            if error is not None and error not in noted:
-                self._traffic.note(error, self._mount, method)
-
-        return ended
-
-    def _take_tunnel(self) -> bool:
-        taken = self._reserved or self._tunnels.take()
-        self._reserved = False
-        return taken
-
-    # -- upgrades
-
-    def switch(self, exchange: Exchange, head: bytes) -> Iterable[bytes]:
-        """Let the two sides talk; the tunnel's place is given back when they are done.
-
-        :raises BadRequest: if bytes behind the request cannot be had.
-        :raises ClientGone: if nobody is there any more.
-        """
-        assert self._way_out is not None
-        timeout = self._mount.route.idle_timeout
-        ended, self._reserved = self._tunnel_ended, False
-        try:
-            answer = handover.switch(
-                self._way_out, exchange, head, timeout, ended, self.start_response
-            )
-        except (TakeoverRefused, ClientGone) as error:
-            self._tunnels.give_back()
-            if isinstance(error, TakeoverRefused):
-                raise BadRequest(str(error), error="http_upgrade_failed") from error
-            raise
-        self.leave()
-        return answer
-
-    def _tunnel_ended(self, pair: object, error: ExchangeError | None) -> None:
-        self._tunnels.give_back()
-        if error is not None:
-            level = logging.DEBUG if isinstance(error, ClientGone) else logging.INFO
-            logger.log(level, "%s: %s", self._mount.prefix or "/", error)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import select
+import socket
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,11 +20,7 @@ class Watch:
 
     def descriptor(self) -> int | None:
         """The descriptor of its socket, to be polled; ``None`` if that is unknown."""
-        asked = self._environ.get("waitress.client_disconnected")
-        if asked is not None:
-            sock = getattr(getattr(asked, "__self__", None), "socket", None)
-        else:
-            sock = self._environ.get("gunicorn.socket") or self._environ.get("werkzeug.socket")
+        sock = self._socket()
         try:
             descriptor: int = sock.fileno() if sock is not None else -1
         except (OSError, ValueError, AttributeError):
@@ -30,6 +28,20 @@ class Watch:
         return descriptor if descriptor >= 0 else None
 
     def has_left(self) -> bool:
-        """Whether the server has noticed that it left, and closed that descriptor perhaps."""
+        """Whether it has left by now, as its server or its socket says."""
         asked = self._environ.get("waitress.client_disconnected")
-        return asked is not None and bool(asked())
+        if asked is not None:
+            return bool(asked())
+        sock = self._socket()
+        try:
+            poll = select.poll()
+            poll.register(sock, select.POLLIN)
+            return bool(poll.poll(0)) and sock.recv(1, socket.MSG_PEEK) == b""
+        except (OSError, ValueError, TypeError, AttributeError):
+            return False  # TLS cannot be looked into; no socket, no answer
+
+    def _socket(self) -> Any:
+        asked = self._environ.get("waitress.client_disconnected")
+        if asked is not None:
+            return getattr(getattr(asked, "__self__", None), "socket", None)
+        return self._environ.get("gunicorn.socket") or self._environ.get("werkzeug.socket")

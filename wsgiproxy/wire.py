@@ -26,10 +26,15 @@ FIRST_WAIT = 0.1
 
 _READ = select.POLLIN
 _WRITE = select.POLLOUT
-_HANGUP = getattr(select, "POLLRDHUP", 0)  # Linux only; elsewhere nobody is watched
+_HANGUP = getattr(select, "POLLRDHUP", 0)
 _DONTWAIT = getattr(socket, "MSG_DONTWAIT", 0)
 # Taken now: gevent puts its own class in this place, whose reads must not block.
 _PLAIN = socket.socket if socket.socket.__module__ == "socket" else None
+
+
+def _can_hang_up() -> bool:
+    """Whether a poll tells of hang-ups: Linux's does, gevent's, in its place, does not."""
+    return bool(_HANGUP) and select.poll.__module__ == "select"
 
 
 class Wire:
@@ -69,6 +74,7 @@ class Wire:
         """
         if self._ahead is not None:
             data, self._ahead = self._ahead, None
+            self.received = self.received or bool(data)
             return data
         if deadline is not None and time.monotonic() >= deadline:
             raise UpstreamTimeout(f"not complete after {self.timeout} s", stage=stage)
@@ -113,6 +119,7 @@ class Wire:
                 return False  # TLS had something to say, the upstream had not
             except OSError:
                 self._ahead = b""
+            self.received = self.received or bool(self._ahead)
         return self._ahead is not None
 
     def put_back(self, data: bytes) -> None:
@@ -183,13 +190,13 @@ class Wire:
     def _watch(self, events: int, timeout: float | None, stage: str) -> int:
         poll = select.poll()
         poll.register(self.sock, events)
-        client = self.client.descriptor() if self.client and _HANGUP else None
+        client = self.client.descriptor() if self.client and _can_hang_up() else None
         if client is not None:
             poll.register(client, _HANGUP)
         end = None if timeout is None else time.monotonic() + timeout
         left = WATCH_AFTER
         while left > 0:
-            # A server may close the client's descriptor itself, which wakes nobody.
+            # Not every system tells of hang-ups, and a server may close the descriptor itself.
             found = poll.poll(min(left, WATCH_AFTER) * 1000)
             if end is not None:
                 left = end - time.monotonic()

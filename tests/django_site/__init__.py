@@ -1,0 +1,1 @@
+"""A Django site with users, sessions, the admin, and services behind it."""
