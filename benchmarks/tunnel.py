@@ -4,7 +4,7 @@ Parts: ``messages`` (WebSocket messages a second and their latency: direct, thro
 waitress, through nginx where it is installed), ``idle`` (memory and threads for 1,000 idle
 tunnels), ``slow`` (200 answers of 2 s each in front of 16 threads, and how long the wrapped
 application takes meanwhile), ``download`` (200 MB through waitress's buffers and through the
-relay). All by default.
+relay), ``events`` (how late a server-sent event is, with 300 streams open). All by default.
 
 Front and upstream are processes of their own; the clients are this one.
 """
@@ -89,6 +89,12 @@ async def _upstream(port: int) -> None:
                         writer.write(block)
                         await writer.drain()
                     continue
+                if target.endswith(b"/events"):
+                    writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+                    while True:
+                        await asyncio.sleep(0.5)
+                        writer.write(b"data: %.6f\n\n" % time.time())
+                        await writer.drain()
                 if target.endswith(b"/slow"):
                     await asyncio.sleep(SLOW)
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone")
@@ -218,7 +224,9 @@ async def open_tunnel(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWr
     return reader, writer
 
 
-async def ping_pong(port: int, clients: int, seconds: float, size: int) -> tuple[float, list[float]]:
+async def ping_pong(
+    port: int, clients: int, seconds: float, size: int
+) -> tuple[float, list[float]]:
     """Messages a second over all clients, and each one's round trip in seconds."""
     message = b"\x82" + bytes(size - 1)
     times: list[float] = []
@@ -263,7 +271,9 @@ def idle() -> None:
             tunnels = [await open_tunnel(before) for _ in range(1000)]
             grown = memory(pid) - warm
             more = thread_count(pid) - threads
-            print(f"1,000 idle tunnels: {grown / 1024:.1f} MB more, {more} threads more (the relay)")
+            print(
+                f"1,000 idle tunnels: {grown / 1024:.1f} MB more, {more} threads more (the relay)"
+            )
             for _, writer in tunnels:
                 writer.close()
 
@@ -323,9 +333,33 @@ def slow() -> None:
             asyncio.run(load(beside, 200))
 
 
+async def listen(port: int, late: list[float]) -> None:
+    """One event stream: how late each of five events is."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /p/events HTTP/1.1\r\nHost: front\r\n\r\n")
+    for _ in range(5):
+        line = await reader.readuntil(b"data: ") and await reader.readuntil(b"\n")
+        late.append(time.time() - float(line))
+    writer.close()
+
+
+def events() -> None:
+    """Server-sent events over many streams with four threads."""
+    for count in (1, 300):
+        late: list[float] = []
+        with site() as (_, before, _):
+
+            async def run(port: int = before, late: list[float] = late, n: int = count) -> None:
+                await asyncio.gather(*(listen(port, late) for _ in range(n)))
+
+            asyncio.run(run())
+        figures = f"p50 {_ms(late, 0.5):.2f} ms, p99 {_ms(late, 0.99):.2f} ms"
+        print(f"{count:4} event streams: {figures} late")
+
+
 def download() -> None:
     """200 MB, and the processor time it costs the front."""
-    for name, options in (("waitress's buffers", ()), ("relay", ("relay_over=1",))):
+    for name, options in (("waitress's buffers", ("relay_over=",)), ("relay", ())):
         with site(4, *options) as (_, before, pid):
             for _ in range(2):
                 used = cpu(pid)
@@ -353,7 +387,7 @@ def cpu(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-PARTS = {"messages": messages, "idle": idle, "slow": slow, "download": download}
+PARTS = {"messages": messages, "idle": idle, "slow": slow, "download": download, "events": events}
 
 if __name__ == "__main__":
     raise_limit()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -93,3 +94,11 @@ def proxied(upstream: RawUpstream) -> Iterator[Callable[..., Site]]:
             return site
 
         yield start
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port where nobody listens: bound by us, so that nobody else can."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]

@@ -11,6 +11,8 @@ import pytest
 
 from tests.support import RawClient, RawUpstream, Site, eventually, get, serve
 from tests.tunnel_support import SERVERS, descriptors, log_of
+from wsgiproxy import takeover
+from wsgiproxy.takeover import ClientGone, TakeoverRefused
 from wsgiproxy.tunnel import relay
 
 Proxied = Callable[..., Site]
@@ -240,8 +242,11 @@ def test_middleware_that_lends_start_response_does_not_cost_the_thread(
     inner = ProxyMiddleware(lambda *args: [], {"/p": upstream.url})
 
     def outer(environ: Any, start_response: Any) -> Any:
-        environ["wsgiproxy.start_response"] = start_response
-        return inner(environ, lambda *arguments: start_response(*arguments))
+        def start(*arguments: Any) -> Any:
+            return start_response(*arguments)
+
+        environ["wsgiproxy.start_response"] = (start, start_response)
+        return inner(environ, start)
 
     with serve(outer, "waitress", threads=1) as address:
         clients = [RawClient(address) for _ in range(3)]
@@ -250,6 +255,33 @@ def test_middleware_that_lends_start_response_does_not_cost_the_thread(
             assert client.read_response_head().status == 200
         for client in clients:
             client.close()
+
+
+def test_middleware_behind_the_one_that_lends_still_sees_the_stream(
+    upstream: RawUpstream,
+) -> None:
+    from wsgiproxy import ProxyMiddleware
+
+    upstream.respond(CHUNKED + b"2\r\nhi\r\n0\r\n\r\n")
+    proxy = ProxyMiddleware(lambda *args: [], {"/p": upstream.url})
+
+    def session(environ: Any, start_response: Any) -> Any:
+        def start(status: str, headers: Any, exc_info: Any = None) -> Any:
+            return start_response(status, [*headers, ("Set-Cookie", "session=1")])
+
+        return proxy(environ, start)
+
+    def theme(environ: Any, start_response: Any) -> Any:
+        def start(*arguments: Any) -> Any:
+            return start_response(*arguments)
+
+        environ["wsgiproxy.start_response"] = (start, start_response)
+        return session(environ, start)
+
+    with serve(theme, "waitress") as address, RawClient(address) as client:
+        response = client.exchange(get("/p/events"))
+        assert response.headers.get("Set-Cookie") == "session=1"
+        assert response.body == b"hi"
 
 
 def test_slow_client_bounds_what_is_read_from_the_upstream(
@@ -274,6 +306,51 @@ def test_idle_stream_ends_and_is_not_whole(
     assert read_chunk(client) == b"data: 1\n\n"
     assert client.read_to_end() == b""
     assert streaming.conn().finished.wait(15)
+
+
+def test_client_that_stops_reading_is_given_up(
+    proxied: Proxied, upstream: RawUpstream, streaming: Script
+) -> None:
+    client = proxied(idle_timeout=0.3).connect()
+    client.send(get("/p/events"))
+    client.read_response_head()
+    conn = streaming.conn()
+    with pytest.raises(OSError):  # noqa: PT011 - reset, or closed by then
+        conn.send_chunk(bytes(1 << 26))
+
+
+@pytest.mark.parametrize("error", [TakeoverRefused, ClientGone])
+def test_connection_that_cannot_be_had_streams_in_its_worker(
+    proxied: Proxied, upstream: RawUpstream, monkeypatch: pytest.MonkeyPatch, error: Any
+) -> None:
+    def refuse(*arguments: Any, **options: Any) -> Any:
+        raise error("not now")
+
+    monkeypatch.setattr(takeover._Waitress, "take", refuse)
+    two = b"9\r\ndata: 1\n\n\r\n9\r\ndata: 2\n\n\r\n0\r\n\r\n"
+    upstream.respond(CHUNKED + two)
+    site = proxied(max_tunnels=1)
+    for _ in range(2):
+        response = site.get("/p/events")
+        assert (response.body, response.complete) == (b"data: 1\n\ndata: 2\n\n", True)
+
+
+def test_full_relay_leaves_the_stream_with_its_worker(
+    proxied: Proxied, upstream: RawUpstream, streaming: Script
+) -> None:
+    site = proxied(max_tunnels=1)
+    clients = [site.connect() for _ in range(2)]
+    for number, client in enumerate(clients):
+        client.send(get("/p/events"))
+        eventually(lambda number=number: len(streaming.conns) > number)
+        # A server sends the head with the first piece of the body.
+        streaming.conns[number].send_chunk(b"data: 1\n\n")
+        assert client.read_response_head().status == 200
+        assert read_chunk(client) == b"data: 1\n\n"
+        assert relay.counts()["streams"] == 1
+    for conn, client in zip(streaming.conns, clients, strict=True):
+        conn.send_chunk(b"")
+        assert client.read_until(b"\r\n\r\n") == b"0\r\n\r\n"
 
 
 def test_second_request_on_a_streaming_connection_is_not_served(

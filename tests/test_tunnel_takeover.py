@@ -111,7 +111,10 @@ def test_waitress_without_what_the_adapter_needs_is_told_once(
         def check(self) -> bool:
             return False
 
-    environ = {"waitress.client_disconnected": Channel().check}
+    environ = {
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "waitress.client_disconnected": Channel().check,
+    }
     assert takeover.find(environ) is None
     assert takeover.find(environ) is None
     assert [record.getMessage() for record in caplog.records] == [
@@ -133,10 +136,17 @@ def test_server_without_a_socket_gives_no_takeover(environ: dict[str, Any]) -> N
     assert takeover.find(environ) is None
 
 
+def test_http_2_connection_is_left_alone() -> None:
+    near, far = socket.socketpair()
+    with near, far:
+        assert takeover.find({"SERVER_PROTOCOL": "HTTP/2", "gunicorn.socket": near}) is None
+
+
 def test_hidden_read_ahead_refuses_the_takeover() -> None:
     near, far = socket.socketpair()
     with near, far:
-        found = takeover.find({"werkzeug.socket": near, "wsgi.input": object()})
+        environ = {"werkzeug.socket": near, "wsgi.input": object()}
+        found = takeover.find({"SERVER_PROTOCOL": "HTTP/1.1", **environ})
         assert found is not None
         with pytest.raises(takeover.TakeoverRefused, match="hidden"):
             found.take()
@@ -146,9 +156,10 @@ def test_hidden_read_ahead_refuses_the_takeover() -> None:
 
 def test_client_that_left_is_noticed_by_waitress() -> None:
     outcomes: list[str] = []
-    proceed = threading.Event()
+    begun, proceed = threading.Event(), threading.Event()
 
     def late(environ: Any, start_response: Any) -> Any:
+        begun.set()
         eventually(environ["waitress.client_disconnected"])
         try:
             takeover.find(environ).take()  # type: ignore[union-attr]
@@ -161,6 +172,7 @@ def test_client_that_left_is_noticed_by_waitress() -> None:
     with serve(late, "waitress") as address:
         with RawClient(address) as client:
             client.send(UPGRADE)
+            assert begun.wait(15)  # waitress drops the request of a client that leaves sooner
         assert proceed.wait(15)
     assert outcomes == ["the client left before its connection was taken over"]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from tests.support import RawClient, get, serve
+from tests.support import GUNICORN, RawClient, get, serve
 from tests.tunnel_support import SERVERS, EchoServer, log_of, server_context
 
 HANDSHAKE = get(
@@ -140,6 +142,36 @@ def test_websocket_to_a_unix_socket(tmp_path: Path) -> None:
         with serve(spec, "waitress") as address, websocket(address) as client:
             client.send("by file")
             assert client.recv(timeout=15) == "by file"
+
+
+def test_server_that_speaks_tls_itself_relays_in_its_worker(
+    echo: EchoServer, authority: Any, ca_file: str, tmp_path: Path
+) -> None:
+    issued = authority.issue_cert("localhost")
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    issued.cert_chain_pems[0].write_to_path(str(certificate))
+    issued.private_key_pem.write_to_path(str(key))
+    options = {"certfile": certificate, "keyfile": key}
+    context = ssl.create_default_context(cafile=ca_file)
+    with serve({"routes": {"/p": echo.url}}, "gunicorn-gthread", **options) as address:
+        with connect(f"wss://localhost:{address.port}/p/", ssl=context, max_size=None) as client:
+            for message in (b"z" * 3_000_000, "text"):
+                client.send(message)
+                assert client.recv(timeout=15) == message
+        assert log_of(address) == ""
+
+
+@pytest.mark.parametrize("server", GUNICORN)
+def test_sigterm_ends_the_tunnels_and_the_server_quickly(server: str, echo: EchoServer) -> None:
+    with serve({"routes": {"/p": echo.url}}, server, graceful_timeout=60) as address:
+        with websocket(address) as client:
+            client.send("open")
+            assert client.recv(timeout=15) == "open"
+            assert address.pid is not None
+            os.kill(address.pid, signal.SIGTERM)
+            with pytest.raises(ConnectionClosed):
+                client.recv(timeout=15)
+        assert log_of(address) == ""
 
 
 @pytest.mark.parametrize("server", ["cheroot", "wsgiref"])

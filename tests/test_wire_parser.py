@@ -292,6 +292,33 @@ def test_response_that_has_no_body_is_at_its_end(raw: bytes, method: str) -> Non
     assert alive
 
 
+@pytest.mark.parametrize("come", [0, 1, 4])
+def test_body_of_a_known_length_may_not_end_early(come: int) -> None:
+    body, _ = body_of(parse_head(b"HTTP/1.1 200 OK\r\nContent-Length: 5"), "GET")
+    body.feed(b"x" * come)
+
+    with pytest.raises(UpstreamBroken):
+        body.eof()
+
+
+def test_bytes_behind_a_known_length_mark_the_connection() -> None:
+    body, _ = body_of(parse_head(b"HTTP/1.1 200 OK\r\nContent-Length: 5"), "GET")
+
+    assert body.feed(b"helloEVIL") == b"hello"
+    assert body.done
+    assert not body.clean
+
+
+def test_body_without_any_length_ends_with_the_connection() -> None:
+    body, alive = body_of(parse_head(b"HTTP/1.1 200 OK"), "GET")
+
+    assert body.feed(b"hello") == b"hello"
+    assert not alive
+    assert not body.done
+    body.eof()
+    assert body.done
+
+
 # -- chunks ------------------------------------------------------------------------
 
 

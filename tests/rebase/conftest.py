@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,7 +15,11 @@ from tests.rebase.service import Service, running
 from tests.support import serve
 from wsgiproxy import ProxyMiddleware, Route
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+#: A name for which browsers send ``Sec-Fetch-*``, and one for which, over http, they do not.
+HOSTS = {"trustworthy-origin": "localhost", "public-name": "site.example"}
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 
 
 @pytest.fixture(scope="session")
@@ -27,13 +32,6 @@ def browser() -> Iterator[Browser]:
         )
         yield chromium
         chromium.close()
-
-
-@pytest.fixture
-def service() -> Iterator[Service]:
-    """The service, visited by nobody yet."""
-    with running() as started:
-        yield started
 
 
 class Front:
@@ -66,26 +64,57 @@ class Visit:
         self.page.goto(self.url + path)
         return self.page
 
+    def load(self) -> None:
+        """Load the service's first page to its end."""
+        self.open()
+        self.page.wait_for_function("window.moduleReady && window.classic")
+
     def run(self, script: str) -> Any:
         """What an asynchronous function body returns in the page."""
         return self.page.evaluate(f"async () => {{ {script} }}")
 
 
+def _start(
+    stack: ExitStack,
+    browser: Browser,
+    host: str = "localhost",
+    prefix: str = "/app",
+    **options: Any,
+) -> Visit:
+    service = stack.enter_context(running())
+    front = Front()
+    route = Route(service.url, **({"rebase": True} | options))
+    site = stack.enter_context(serve(ProxyMiddleware(front, {prefix: route})))
+    page = stack.enter_context(browser.new_context()).new_page()
+    page.set_default_timeout(10_000)
+    return Visit(page, f"http://{host}:{site.port}", front, service)
+
+
 @pytest.fixture
-def visit(browser: Browser, service: Service) -> Iterator[Callable[..., Visit]]:
-    """Put the site in front of the service and open a fresh browser window.
+def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
+    """Put a site in front of a service and open a fresh browser window.
 
     ``visit(host="localhost", prefix="/app", **route_options)``.
     """
     with ExitStack() as stack:
+        yield partial(_start, stack, browser)
 
-        def start(host: str = "localhost", prefix: str = "/app", **options: Any) -> Visit:
-            front = Front()
-            route = Route(service.url, **({"rebase": True} | options))
-            site = stack.enter_context(serve(ProxyMiddleware(front, {prefix: route})))
-            context = stack.enter_context(browser.new_context())
-            page = context.new_page()
-            page.set_default_timeout(10_000)
-            return Visit(page, f"http://{host}:{site.port}", front, service)
 
-        yield start
+@pytest.fixture(scope="module", params=HOSTS.values(), ids=HOSTS)
+def loaded(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Visit]:
+    """The service's first page, for tests that leave it as it is."""
+    with ExitStack() as stack:
+        started = _start(stack, browser, request.param)
+        started.load()
+        yield started
+
+
+@pytest.fixture
+def visited(loaded: Visit) -> Visit:
+    """The service's first page, loaded anew, with no cookies and nothing written down."""
+    loaded.page.context.clear_cookies()
+    loaded.page.goto("about:blank")
+    loaded.service.requests.clear()
+    loaded.front.paths.clear()
+    loaded.load()
+    return loaded

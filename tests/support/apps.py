@@ -48,7 +48,8 @@ def create() -> WSGIApplication:
     """What gunicorn runs: the application of the environment variable ``TEST_SITE``."""
     spec = json.loads(os.environ["TEST_SITE"])
     if "factory" in spec:
-        return _load(spec["factory"])(**spec.get("arguments", {}))
+        made: WSGIApplication = _load(spec["factory"])(**spec.get("arguments", {}))
+        return made
     return build(spec) if "routes" in spec else _load(spec["app"])
 
 

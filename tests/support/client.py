@@ -84,7 +84,7 @@ class RawClient(Wire):
 
     def read_response_head(self) -> RawResponse:
         """Read up to the end of the final head; the body stays on the wire."""
-        interim = []
+        interim: list[bytes] = []
         while True:
             head, lines = self.read_head()
             version, _, rest = lines[0].decode("latin-1").partition(" ")

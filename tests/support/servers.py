@@ -113,7 +113,7 @@ def _werkzeug(application: Any, host: str = "127.0.0.1") -> Iterator[Address]:
         def log(self, type: str, message: str, *args: Any) -> None:
             pass
 
-    server = make_server(host, 0, application, threaded=True, request_handler=Quiet)
+    server: Any = make_server(host, 0, application, threaded=True, request_handler=Quiet)
     server.daemon_threads = False
     with _socketserver(server) as address:
         yield address
@@ -153,7 +153,7 @@ def _socketserver(server: Any) -> Iterator[Address]:
 def _cheroot(application: Any, **options: Any) -> Iterator[Address]:
     from cheroot.wsgi import Server
 
-    settings = {"numthreads": 8, "shutdown_timeout": 1, "server_name": "front"}
+    settings: dict[str, Any] = {"numthreads": 8, "shutdown_timeout": 1, "server_name": "front"}
     server = Server(("127.0.0.1", 0), application, **(settings | options))
     setattr(server, "error_log", lambda *_, **__: None)  # noqa: B010 - it is a method
     server.prepare()

@@ -109,7 +109,7 @@ class Wire:
 
     def read_exactly(self, size: int) -> bytes:
         """``size`` bytes; raises :class:`PeerClosed` with the part that came."""
-        pieces = []
+        pieces: list[bytes] = []
         while size:
             try:
                 if not self.buffer:

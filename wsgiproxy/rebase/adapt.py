@@ -158,6 +158,9 @@ class Rebasing:
         if method == "HEAD":
             return headers, body
         coding = normal(fields.get("content-encoding", ""))
+        if isinstance(body, list):  # all of it is here, so its length can be told
+            whole = b"".join(_Edited(body, self._editor(kind, tags), coding, _ignore))
+            return [*headers, ("Content-Length", str(len(whole)))], [whole]
         return headers, _Edited(body, self._editor(kind, tags), coding, on_failure)
 
     def _kind(self, status: int, fields: dict[str, str]) -> str | None:
@@ -217,6 +220,10 @@ class Rebasing:
             return _Prefixed(self._tools.runtime.code)
         script, modules = tags or (b"", b"")
         return HtmlEditor(mapper, script, modules, is_xml=kind != "html")
+
+
+def _ignore(error: ExchangeError) -> None:
+    """Nothing has gone out yet: whoever called will tell of the error."""
 
 
 class _Prefixed:

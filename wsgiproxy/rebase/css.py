@@ -213,7 +213,8 @@ class CssEditor:
         """The URL that begins here: its first bytes decide, so only they are waited for."""
         window = text[at : at + REACH]
         end = pattern.match(window).end()  # type: ignore[union-attr] # matches always
-        if end + 2 >= len(window) < REACH and not self._last:
+        is_open = end == len(window) or (window[end] == 0x5C and end + 2 >= len(window))
+        if is_open and len(window) < REACH and not self._last:
             return -1
         self._out.append(self._mapped(window[:end], at))
         self._state = then  # type: ignore[assignment] # one of the states

@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 from functools import partial
 
-from .attributes import INTERESTING, Attribute, edit_tag, get, is_foreign
+from . import grammar
+from .attributes import Attribute, edit_tag, get, is_foreign
 from .css import CssEditor
 from .escapes import apply
 from .manifest import WholeEditor, edit_import_map
-from .mapper import Mapper
+from .mapper import REACH, Mapper
 
 __all__ = ["LIMIT", "HtmlEditor"]
 
@@ -22,49 +23,6 @@ __all__ = ["LIMIT", "HtmlEditor"]
 LIMIT = 1 << 16
 #: The bytes that are worked on at once.
 _PIECE = 1 << 16
-
-_RAW_TEXT = frozenset(b"title textarea xmp iframe noembed noframes".split())
-_FOREIGN = frozenset((b"svg", b"math"))
-_SPECIAL = _RAW_TEXT | _FOREIGN | frozenset(b"script style plaintext meta base link html".split())
-# What may stand before the first script without being touched by it.
-_BEFORE_SCRIPTS = frozenset((b"html", b"head"))
-
-_TEXT = re.compile(rb"[^<]*")
-# A run of text and of tags without anything of interest, for `re` to skip at its own
-# speed. No alternative can begin like another, so nothing is tried twice.
-_BORING = re.compile(
-    rb"""(?: [^<]+
-      | </ (?!(?:svg|math)[\t\n\f\r />]) [a-z][a-z0-9-]* [\t\n\f\r ]* >
-      | < (?!(?:%(special)s)[\t\n\f\r />]) [a-z][a-z0-9-]*
-        (?: [\t\n\f\r ]+
-            (?: (?!(?:%(attributes)s)[\t\n\f\r /=>]) [a-z@:_][a-z0-9@:._-]*
-                (?: = (?: "[^"]*" | '[^']*' | [a-z0-9_.\#%%-]+ (?=[\t\n\f\r >]) )
-                  | (?= /?> | [\t\n\f\r ]+[^\t\n\f\r =] ) )
-              | (?:href|src) = (?: "(?: [\#?._a-gi-vx-z0-9] [^"]* )?"
-                                | '(?: [\#?._a-gi-vx-z0-9] [^']* )?'
-                                | [\#?._a-gi-vx-z0-9] [^\t\n\f\r >]* (?=[\t\n\f\r >]) ) ) )*
-        [\t\n\f\r ]* /? >
-    )*"""
-    % {
-        b"special": b"|".join(sorted(_SPECIAL)),
-        b"attributes": b"|".join(sorted(INTERESTING)),
-    },
-    re.IGNORECASE | re.VERBOSE,
-)
-_NAME = re.compile(rb"</?([A-Za-z][^\t\n\f\r />]*)")
-_ATTRIBUTE = re.compile(
-    rb"[\t\n\f\r /]*(=?[^\t\n\f\r />=]*)(?:[\t\n\f\r ]*(=)[\t\n\f\r ]*"
-    rb"(?:\"([^\"]*)\"|'([^']*)'|([^\t\n\f\r >\"'][^\t\n\f\r >]*)?))?"
-)
-_OPEN_QUOTE = re.compile(rb"[\t\n\f\r /]*=?[^\t\n\f\r />=]*[\t\n\f\r ]*=[\t\n\f\r ]*([\"'])")
-_BARE_END = re.compile(rb"[\t\n\f\r >]")
-_COMMENT_END = re.compile(rb"--!?>")
-_SCRIPT_PLAIN = re.compile(rb"<!--|</script(?=[\t\n\f\r />])", re.IGNORECASE)
-_SCRIPT_ESCAPED = re.compile(rb"-->|<(/?)script(?=[\t\n\f\r />])", re.IGNORECASE)
-_RAW_ENDS = {
-    name: re.compile(rb"</" + name + rb"(?=[\t\n\f\r />])", re.IGNORECASE)
-    for name in (*_RAW_TEXT, b"style", b"script")
-}
 
 
 class HtmlEditor:
@@ -141,10 +99,15 @@ class HtmlEditor:
     # -- text and what may stand in it ----------------------------------------------
 
     def _data(self, text: bytes, at: int) -> int:
-        skip = _TEXT if self._script_tag else _BORING
+        skip = grammar.TEXT if self._script_tag else grammar.BORING
         end = skip.match(text, at).end()  # type: ignore[union-attr] # matches always
         if end > at:
             return self._pass(text, at, end)
+        simple = None if self._script_tag else grammar.SIMPLE.match(text, at)
+        if simple is not None and simple.end() - at <= LIMIT:
+            end = self._simple(text, at, simple)
+            if end:
+                return end
         second, third = text[at + 1 : at + 2], text[at + 2 : at + 3]
         if second.isalpha() or (second == b"/" and third.isalpha()):
             return self._tag(text, at)
@@ -194,7 +157,7 @@ class HtmlEditor:
         return self._pass(text, at, end) if end else at
 
     def _comment(self, text: bytes, at: int) -> int:
-        match = _COMMENT_END.search(text, at)
+        match = grammar.COMMENT_END.search(text, at)
         if match is None:
             return self._hold(text, at, 3)
         self._state = self._data
@@ -206,9 +169,9 @@ class HtmlEditor:
         """A whole tag, if it is not too long."""
         if not self._last and text.find(b">", at, at + LIMIT) < 0:
             return -1 if len(text) - at < LIMIT else self._long(text, at)
-        name = _NAME.match(text, at)
+        name = grammar.NAME.match(text, at)
         attributes: list[Attribute] = []
-        end = _attributes(text, name.end(), attributes)  # type: ignore[union-attr]
+        end = grammar.read_attributes(text, name.end(), attributes)  # type: ignore[union-attr]
         if (end or len(text)) - at > LIMIT or (not end and len(text) - at >= LIMIT):
             return self._long(text, at)
         if not end:
@@ -225,14 +188,25 @@ class HtmlEditor:
         self._opened(lowered, get(attributes, text, b"type").lower(), text[end - 2] == 0x2F)
         return end
 
+    def _simple(self, text: bytes, at: int, match: re.Match[bytes]) -> int:
+        """A tag with one path, unless that is spelt so that it has to be decoded."""
+        start, path = match.start(1), match[1][:REACH]
+        if b"&" in path[: len(self._mapper.prefix) + len(self._mapper.base) + 1]:
+            return 0
+        edit = self._mapper.edit(path)
+        if edit is None:
+            return self._pass(text, at, match.end())
+        self._out += (text[at : start + edit.start], edit.new)
+        return self._pass(text, start + edit.end, match.end())
+
     def _end_tag(self, name: bytes) -> None:
         self._put_script()
-        if name in _FOREIGN and self._depth > self._is_xml:
+        if name in grammar.FOREIGN and self._depth > self._is_xml:
             self._depth -= 1
 
     def _insert(self, name: bytes, attributes: list[Attribute], text: bytes) -> None:
         """What has to stand in front of this start tag."""
-        if self._script_tag and name not in _BEFORE_SCRIPTS:
+        if self._script_tag and name not in grammar.BEFORE_SCRIPTS:
             equivalent = get(attributes, text, b"http-equiv").lower()
             names_charset = equivalent == b"content-type" or any(
                 attribute == b"charset" for attribute, _, _ in attributes
@@ -257,7 +231,7 @@ class HtmlEditor:
         """Behind a start tag: which kind of text comes now."""
         self._name = name
         self._state = self._data
-        if name in _FOREIGN:
+        if name in grammar.FOREIGN:
             self._depth += not closes_itself
         elif self._depth and (closes_itself or name not in (b"script", b"style")):
             return
@@ -268,7 +242,7 @@ class HtmlEditor:
             self._level, self._state = 0, self._script
         elif name == b"style":
             self._sink, self._state = CssEditor(self._mapper), self._raw
-        elif name in _RAW_TEXT:
+        elif name in grammar.RAW_TEXT:
             self._state = self._raw
         elif name == b"plaintext":
             self._state = self._plaintext
@@ -277,9 +251,9 @@ class HtmlEditor:
 
     def _long(self, text: bytes, at: int) -> int:
         """Begin a tag that is read attribute by attribute."""
-        match = _NAME.match(text, at, at + LIMIT)
+        match = grammar.NAME.match(text, at, at + LIMIT)
         self._name = match[1].lower() if match[0][1:2] != b"/" else b"/"  # type: ignore[index]
-        if self._name not in _BEFORE_SCRIPTS:
+        if self._name not in grammar.BEFORE_SCRIPTS:
             self._put_script()
         self._state = self._long_tag
         if match.end() == at + LIMIT:  # type: ignore[union-attr]
@@ -288,7 +262,7 @@ class HtmlEditor:
 
     def _long_tag(self, text: bytes, at: int) -> int:
         attributes: list[Attribute] = []
-        end = _attributes(text, at, attributes, 1)
+        end = grammar.read_attributes(text, at, attributes, 1)
         size = (end or len(text)) - at
         if size > LIMIT:
             return self._long_attribute(text, at)
@@ -301,7 +275,7 @@ class HtmlEditor:
         return end
 
     def _long_attribute(self, text: bytes, at: int) -> int:
-        match = _OPEN_QUOTE.match(text, at, at + LIMIT)
+        match = grammar.OPEN_QUOTE.match(text, at, at + LIMIT)
         if match is None:
             self._state = self._long_word
             return self._pass(text, at, at + LIMIT)
@@ -316,7 +290,7 @@ class HtmlEditor:
         return self._pass(text, at, end + 1)
 
     def _long_word(self, text: bytes, at: int) -> int:
-        match = _BARE_END.search(text, at)
+        match = grammar.BARE_END.search(text, at)
         if match is None:
             return self._pass(text, at, len(text))
         self._state = self._long_tag
@@ -329,7 +303,7 @@ class HtmlEditor:
 
     def _script(self, text: bytes, at: int) -> int:
         """HTML 13.2.5.4 and 13.2.5.17 to 31: where a script ends, with ``<!--`` in it."""
-        match = (_SCRIPT_ESCAPED if self._level else _SCRIPT_PLAIN).search(text, at)
+        match = (grammar.SCRIPT_ESCAPED if self._level else grammar.SCRIPT_PLAIN).search(text, at)
         if match is None:
             return self._hold(text, at, len(b"</script"))
         found = match[0]
@@ -347,7 +321,7 @@ class HtmlEditor:
 
     def _raw(self, text: bytes, at: int) -> int:
         """Text up to the end tag of its element, through the sink if there is one."""
-        match = _RAW_ENDS[self._name].search(text, at)
+        match = grammar.RAW_ENDS[self._name].search(text, at)
         keep = 0 if self._last else len(self._name) + 2
         end = match.start() if match else len(text) - keep
         if end > at:
@@ -362,31 +336,6 @@ class HtmlEditor:
         if self._sink is not None:
             self._out.append(self._sink.finish())
             self._sink = None
-
-
-def _attributes(text: bytes, at: int, found: list[Attribute], most: int = -1) -> int:
-    """Read attributes up to the end of the tag; the place behind it, or 0 if it is not there.
-
-    :param most: read that many attributes only and give the place behind them, which is
-        known only if another byte follows.
-    """
-    while most:
-        match = _ATTRIBUTE.match(text, at)
-        at = match.end()  # type: ignore[union-attr] # matches always
-        following = text[at : at + 1]
-        quoted = match[3] is not None or match[4] is not None  # type: ignore[index]
-        if not following:
-            return 0
-        if following in b"\"'" and match[2] and not quoted and match[5] is None:  # type: ignore[index]
-            return 0  # a quote that is not closed yet
-        if match[1]:  # type: ignore[index]
-            group = match.lastindex if match[2] and match.lastindex != 2 else 0  # type: ignore[index,union-attr]
-            start, end = match.span(group) if group else (at, at)  # type: ignore[union-attr]
-            found.append((match[1].lower(), start, end))  # type: ignore[index]
-            most -= 1
-        if following == b">":
-            return at + 1
-    return at
 
 
 def _preloads_module(attributes: list[Attribute], text: bytes) -> bool:

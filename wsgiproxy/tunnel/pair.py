@@ -67,14 +67,19 @@ class Pair(Job):
         if self._on_end is not None:
             self._on_end(self, error)
 
+    def limit(self) -> float | None:
+        """How long it may be silent now, in seconds."""
+        return self.timeout
+
     def idle(self) -> None:
         """The time without a byte is over."""
         self.end(UpstreamTimeout(f"no bytes for {self.timeout} s", stage="tunnel"))
 
     def _check_idle(self) -> None:
-        if self._ended or self.timeout is None:
+        if self._ended:
             return
-        left = self._active + self.timeout - self.loop.now
+        limit = self.limit()
+        left = 60.0 if limit is None else self._active + limit - self.loop.now
         if left <= 0:
             self.idle()
         else:

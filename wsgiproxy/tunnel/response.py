@@ -21,12 +21,14 @@ class Reply(NamedTuple):
     chunked: bool  #: the client gets chunks
     sized: bool  #: the head named the length; if neither, the end of the connection is the end
     ahead: bytes  #: bytes behind the upstream's head that have come already
+    patience: float | None  #: seconds that the upstream may be silent
 
 
 class Stream(Pair):
     """A response body: from the upstream's framing into the client's.
 
-    What the client is owed holds the reply's head already.
+    What the client is owed holds the reply's head already. ``timeout`` is for how many seconds
+    the client may stop reading.
     """
 
     def __init__(
@@ -43,6 +45,11 @@ class Stream(Pair):
         self._chunked = reply.chunked
         self._is_sized = reply.sized
         self._ahead = reply.ahead
+        self._patience = reply.patience
+
+    def limit(self) -> float | None:
+        """The upstream's patience, unless it is the client that nothing can be sent to."""
+        return self._patience if self.client.has_room() else self.timeout
 
     def start(self) -> None:
         """See :meth:`Pair.start`."""
@@ -141,7 +148,10 @@ class Stream(Pair):
 
     def idle(self) -> None:
         """See :meth:`Pair.idle`."""
-        self._break(UpstreamTimeout(f"no bytes for {self.timeout} s", stage="body"))
+        if self.client.has_room():
+            self._break(UpstreamTimeout(f"no bytes for {self._patience} s", stage="body"))
+        else:
+            self.end(ClientGone(f"the client took nothing for {self.timeout} s", stage="body"))
 
 
 class Awaited(Pair):
@@ -151,7 +161,7 @@ class Awaited(Pair):
         raise an :class:`ExchangeError`. Called in the loop's thread, so it must be quick.
     :param fail: makes the whole response, head and body, that tells of an error.
     :param patience: seconds for the whole head to come; ``None`` for no limit.
-    :param timeout: seconds without a byte of the body, later.
+    :param timeout: seconds that the client may stop reading, later.
     """
 
     def __init__(

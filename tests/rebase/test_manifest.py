@@ -1,0 +1,115 @@
+"""Web manifests and import maps."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.rebase.feeding import MAPPER, bytewise, whole
+from wsgiproxy.rebase.manifest import LIMIT, ManifestEditor, edit_import_map, import_map
+
+edit = partial(ManifestEditor, MAPPER)
+
+
+def test_urls_of_a_manifest_are_mapped_in_place() -> None:
+    text = b"""{ "name": "/x", "start_url" : "/", "scope":"\\/", "id": "\\u002fx",
+      "icons": [ {"src": "/i.png", "sizes": "9x9"} ], "shortcuts": [{"name": "/y", "url": "/y"}],
+      "share_target": {"action": "/share"}, "related": ["/z"], "theme_color": "#fff" }"""
+    expected = (
+        text.replace(b'"/",', b'"/app/",')
+        .replace(b'"\\/"', b'"/app\\/"')
+        .replace(b'"\\u002fx"', b'"/app\\u002fx"')
+        .replace(b'"/i.png"', b'"/app/i.png"')
+        .replace(b'"url": "/y"', b'"url": "/app/y"')
+        .replace(b'"/share"', b'"/app/share"')
+    )
+
+    assert whole(edit, text) == expected
+    assert bytewise(edit, text) == expected
+
+
+def test_large_manifest_passes_as_it_is() -> None:
+    text = b'{"start_url": "/", "x": "' + b"x" * LIMIT + b'"}'
+
+    assert whole(edit, text) == text
+
+
+@pytest.mark.parametrize("text", [b"", b"[", b'{"start_url":', b"null", b'{"src": 1}', b"]]}}"])
+def test_broken_manifest_stays(text: bytes) -> None:
+    assert whole(edit, text) == text
+
+
+def _resolved(imports: dict[str, str], specifier: str) -> str:
+    """What an import map makes of a URL-like specifier: the longest rule that fits."""
+    rules = sorted(imports, key=len, reverse=True)
+    for rule in rules:
+        if specifier == rule:
+            return imports[rule]
+        if rule.endswith("/") and specifier.startswith(rule):
+            return imports[rule] + specifier[len(rule) :]
+    return specifier
+
+
+def test_import_map_of_ours_leads_modules_under_the_prefix() -> None:
+    imports = json.loads(import_map(MAPPER))["imports"]
+
+    assert _resolved(imports, "/x.js") == "/app/x.js"
+    assert _resolved(imports, "/app/x.js") == "/app/x.js"
+    assert _resolved(imports, "react") == "react"
+
+
+IMPORT_MAPS = {
+    "plain": b'{"imports": {"a": "/a.js", "b/": "./b/"}}',
+    "empty": b"{}",
+    "empty-imports": b'{"imports": {}}',
+    "scopes-only": b'{"scopes": {"/x/": {"a": "/y"}}}',
+    "integrity": b'{"imports": {"a": "/a.js"}, "integrity": {"/a.js": "sha384-x"}}',
+    "own-rule-for-paths": b'{"imports": {"/lib/": "/v2/lib/"}}',
+}
+
+
+@pytest.mark.parametrize("text", IMPORT_MAPS.values(), ids=IMPORT_MAPS)
+def test_import_map_of_a_page_keeps_its_rules_and_gets_ours(text: bytes) -> None:
+    before, after = json.loads(text), json.loads(edit_import_map(MAPPER, text))
+
+    for name, address in before.get("imports", {}).items():
+        assert after["imports"][name] == MAPPER.map_text(address)
+    assert _resolved(after["imports"], "/x.js") == "/app/x.js"
+    assert set(after) == {*before, "imports"}
+
+
+def test_rule_for_a_path_counts_under_the_prefix_too() -> None:
+    after = json.loads(edit_import_map(MAPPER, IMPORT_MAPS["own-rule-for-paths"]))
+
+    assert _resolved(after["imports"], "/lib/a.js") == "/app/v2/lib/a.js"
+    assert _resolved(after["imports"], "/app/lib/a.js") == "/app/v2/lib/a.js"
+
+
+def test_scopes_are_known_by_where_modules_come_from() -> None:
+    after = json.loads(edit_import_map(MAPPER, IMPORT_MAPS["scopes-only"]))
+
+    assert after["scopes"] == {"/app/x/": {"a": "/app/y"}}
+
+
+@pytest.mark.parametrize("text", [b"", b"null", b"[]", b"{", b'{"imports": []}', b'{"imports": 1}'])
+def test_what_is_no_import_map_stays(text: bytes) -> None:
+    assert edit_import_map(MAPPER, text) == text
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.just("imports"), inner),
+    max_leaves=10,
+)
+
+
+@given(JSON, st.booleans())
+def test_any_json_stays_json(value: object, escape: bool) -> None:
+    text = json.dumps(value, ensure_ascii=escape).encode("utf-8", "surrogatepass")
+
+    json.loads(edit_import_map(MAPPER, text))
+    assert json.loads(whole(edit, text)) == value or b'"/' in text or b"\\u002f" in text

@@ -1,0 +1,98 @@
+"""Content Security Policy: mapped, and opened for our script only."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.rebase.feeding import MAPPER
+from wsgiproxy.rebase.policy import edit_policies, tags_for
+from wsgiproxy.rebase.runtime import Runtime
+
+RUNTIME = Runtime(MAPPER)
+FILE = f"site.example{RUNTIME.url}"
+
+
+def _edited(policy: str, *, has_tags: bool = True) -> str:
+    headers = [("Content-Security-Policy", policy)]
+    return edit_policies(MAPPER, headers, RUNTIME, has_tags)[0][1]
+
+
+ALLOWED = {
+    "no-scripts-named": ("img-src 'self'", "img-src 'self'"),
+    "self": ("script-src 'self'", f"script-src 'self' {RUNTIME.modules_hash}"),
+    "self-and-inline": ("script-src 'self' 'unsafe-inline'",) * 2,
+    "nonce": ("script-src 'nonce-abc' 'strict-dynamic'",) * 2,
+    "hash-only": (
+        "script-src 'sha256-AAAA'",
+        f"script-src 'sha256-AAAA' {FILE} {RUNTIME.modules_hash}",
+    ),
+    "strict-dynamic-by-hash": (
+        "script-src 'sha256-AAAA' 'strict-dynamic'",
+        f"script-src 'sha256-AAAA' 'strict-dynamic' {RUNTIME.hash} {RUNTIME.modules_hash}",
+    ),
+    "default-only": (
+        "default-src 'self'; img-src *",
+        f"default-src 'self'; img-src *; script-src 'self' {RUNTIME.modules_hash}",
+    ),
+    "elements": (
+        "script-src 'none'; script-src-elem https://cdn.example",
+        f"script-src 'none'; script-src-elem https://cdn.example {FILE} {RUNTIME.modules_hash}",
+    ),
+}
+
+
+@pytest.mark.parametrize(("policy", "expected"), ALLOWED.values(), ids=ALLOWED)
+def test_policy_allows_our_script_and_nothing_more(policy: str, expected: str) -> None:
+    assert _edited(policy) == expected
+
+
+def test_policy_of_a_page_without_our_script_is_not_opened() -> None:
+    policy = "script-src 'self'; object-src 'none'"
+
+    assert _edited(policy, has_tags=False) == policy
+
+
+MAPPED = {
+    "report": ("report-uri /csp https://r.example/x", "report-uri /app/csp https://r.example/x"),
+    "own-origin": ("img-src http://localhost:9999", "img-src site.example"),
+    "own-host": ("img-src localhost:9999", "img-src site.example"),
+    "own-path": ("img-src http://127.0.0.1:9999/img/", "img-src site.example/app/img/"),
+    "told-our-host": ("img-src http://site.example/img/", "img-src site.example/app/img/"),
+    "own-socket": ("connect-src ws://localhost:9999", "connect-src ws://site.example"),
+    "foreign": ("img-src https://cdn.example/x data: 'self' *",) * 2,
+}
+
+
+@pytest.mark.parametrize(("policy", "expected"), MAPPED.values(), ids=MAPPED)
+def test_policy_names_us_instead_of_the_upstream(policy: str, expected: str) -> None:
+    assert _edited(policy) == expected
+
+
+FORBIDDING = ["script-src 'none'", "default-src 'none'", "script-src", "sandbox allow-forms"]
+
+
+@pytest.mark.parametrize("policy", FORBIDDING)
+def test_page_that_may_run_no_scripts_gets_no_tags(policy: str) -> None:
+    assert tags_for([("Content-Security-Policy", policy)], RUNTIME) is None
+
+
+def test_tags_carry_the_nonce_of_the_page() -> None:
+    headers = [("content-security-policy", "default-src 'self'; script-src 'nonce-a+/='")]
+    tags = tags_for(headers, RUNTIME)
+
+    assert tags is not None
+    assert b' nonce="a+/="' in tags.script
+    assert b' nonce="a+/="' in tags.modules
+
+
+def test_script_tag_is_short_enough_for_the_charset_behind_it() -> None:
+    tags = tags_for([], RUNTIME)
+
+    assert tags is not None
+    assert len(tags.script) < 100
+
+
+def test_report_only_policy_is_adapted_as_well() -> None:
+    headers = [("Content-Security-Policy-Report-Only", "report-uri /csp")]
+
+    assert edit_policies(MAPPER, headers, RUNTIME, True)[0][1] == "report-uri /app/csp"
