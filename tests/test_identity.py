@@ -77,7 +77,7 @@ def test_connection_header_cannot_remove_the_name(proxied: Proxied, upstream: Ra
     (lambda environ: "utf-8''admin", {}, "UTF-8''utf-8%27%27admin"),
     (lambda environ: "admin ", {}, "UTF-8''admin%20"),
     (lambda environ: "\xa0admin", {}, "UTF-8''%C2%A0admin"),
-], ids=str)  # fmt: skip
+], ids=lambda value: "callable" if callable(value) else str(value))  # fmt: skip
 def test_remote_user_comes_from(
     upstream: RawUpstream, remote_user: Any, environ: dict[str, Any], sent: str | None
 ) -> None:

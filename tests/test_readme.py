@@ -15,9 +15,9 @@ import docutils.core
 import docutils.nodes
 import pytest
 
+from wsgiproxy import Route
 from wsgiproxy.cli import _document, default_text, parser
 from wsgiproxy.config import Config, from_strings, read_toml
-from wsgiproxy.routing import Route
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.rst").read_text()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.support import RawUpstream, call, front
 from wsgiproxy import ConfigurationError, ProxyMiddleware, Route
 from wsgiproxy.errors import BadRequest
-from wsgiproxy.redirects import REDIRECTS, redirect_of
+from wsgiproxy.redirects import read_redirects, redirect_of
 
 
 def proxy(upstream: RawUpstream, **options: Any) -> Any:
@@ -81,7 +81,7 @@ SENT = st.text("ab/\\.:@?#%25cfe\t\r\n ", max_size=12)
 def test_redirect_never_leads_to_another_host(sent: str) -> None:
     """Whatever a client writes, for templates of all shapes."""
     for to in (r"/\1", r"/x\1", r"https://shop.example/\1", r"https://shop.example"):
-        rules = REDIRECTS.read([(re.compile(r"/p/(.*)", re.DOTALL), to)])
+        rules = read_redirects([(re.compile(r"/p/(.*)", re.DOTALL), to)])
         try:
             location = redirect_of(rules, "/p/" + sent)
         except BadRequest:

@@ -10,7 +10,7 @@
 from .errors import ConfigurationError, ExchangeError, ProxyError
 from .hostproxy import HostProxy, TransparentProxy
 from .middleware import ProxyMiddleware
-from .routing import Route
+from .route import Route
 from .upstream import Upstream
 
 __all__ = [

@@ -23,16 +23,17 @@ import webob
 
 from . import failures, headers
 from .errors import AuthFailed, BadRequest, ExchangeError, Forbidden, Unauthorized
-from .options import Kind, import_object
+from .options import import_object
 from .redirects import redirect_of
 from .subrequest import Answer, ask, derive, original_uri
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
-    from .routing import Match, Route
+    from .route import Route
+    from .routing import Match
 
-__all__ = ["AUTH", "Gate", "Granted", "is_page_load"]
+__all__ = ["Gate", "Granted", "is_page_load", "read_auth"]
 
 logger = logging.getLogger("wsgiproxy")
 
@@ -55,11 +56,6 @@ class Gate:
         self._route = route
         self._app = app
         self._passes = _Passes(route.auth_cache)
-
-    @staticmethod
-    def is_needed(route: Route) -> bool:
-        """Whether anything stands before this route."""
-        return bool(route.redirects) or route.auth is not None
 
     def enter(self, match: Match, environ: WSGIEnvironment) -> Answer | Granted:
         """The answer for a client that may not pass, or what is granted to one that may.
@@ -274,7 +270,7 @@ class _Passes:
 # -- the kind of option -----------------------------------------------------------------------
 
 
-def _auth(value: Any) -> str | bool | Callable[..., Any] | None:
+def read_auth(value: Any) -> str | bool | Callable[..., Any] | None:
     """``True``, a path of the wrapped application, a callable, or ``module:name``."""
     if value is None or value is False or str(value).strip().lower() in ("", "false", "none"):
         return None
@@ -289,6 +285,3 @@ def _auth(value: Any) -> str | bool | Callable[..., Any] | None:
         return text
     found: Callable[..., Any] = import_object(text, callable, "callable")
     return found
-
-
-AUTH = Kind("true, path or module:name", _auth)

@@ -16,7 +16,7 @@ from . import __version__, demo, options, server
 from .config import Config, Document, load_application, merge, parse_route, read_toml
 from .errors import ConfigurationError
 from .middleware import ProxyMiddleware
-from .routing import Route
+from .route import Route
 from .server import ServerOptions
 
 if TYPE_CHECKING:

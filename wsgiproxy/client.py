@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from . import headers as rules
 from .errors import BadRequest
-from .routing import Route
+from .route import Route
 
 __all__ = ["Client", "client_of"]
 

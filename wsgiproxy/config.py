@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigurationError
 from .options import check_names, import_object
-from .routing import Route
+from .route import Route
 from .server import ServerOptions
 
 if TYPE_CHECKING:

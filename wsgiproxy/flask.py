@@ -27,7 +27,7 @@ from . import errors
 from .errors import ConfigurationError
 from .mounted import Mounted, moved, place
 from .options import NAMES
-from .routing import Route
+from .route import Route
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

@@ -12,6 +12,7 @@ __all__ = [
     "CLIENT_CLAIMS",
     "HOP_BY_HOP",
     "IDENTITY",
+    "LITERAL",
     "connection_options",
     "is_claim",
     "is_identity",
@@ -103,6 +104,10 @@ CLIENT_CLAIMS = frozenset(
         "FASTLYCLIENTIP",
     )
 )
+
+#: What begins the environ key of a field whose name goes over the wire letter by letter, as
+#: ``REMOTE_USER`` must for old services. No client can make such a key.
+LITERAL = "wsgiproxy.field."
 
 # Servers that (wrongly) take names literally know these by their customary spelling.
 _SPELLINGS = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import ConfigurationError
 from .middleware import ProxyMiddleware
 from .options import check_names
-from .routing import Route
+from .route import Route
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

@@ -15,23 +15,18 @@ from urllib.parse import quote
 
 from . import headers as rules
 from .errors import AuthFailed, ConfigurationError, Forbidden
-from .options import Kind, import_object
+from .options import import_object
 
 __all__ = [
-    "FIELD_NAME",
-    "FIELD_NAMES",
-    "LITERAL",
-    "RESOLVER",
-    "RESOLVERS",
     "Identity",
     "encode",
+    "read_field_name",
+    "read_field_names",
+    "read_resolver",
+    "read_resolvers",
 ]
 
 logger = logging.getLogger("wsgiproxy")
-
-#: What begins the environ key of a field whose name goes over the wire letter by letter, as
-#: ``REMOTE_USER`` must for old services. No client can make such a key.
-LITERAL = "wsgiproxy.field."
 
 #: Takes a copy of the environ; the user's name, or a list of names, or ``None``.
 Resolver = Callable[[dict[str, Any]], Any]
@@ -155,7 +150,7 @@ class Identity:
 
 def _key(name: str) -> str:
     if "_" in name:
-        return LITERAL + name
+        return rules.LITERAL + name
     return "HTTP_" + name.upper().replace("-", "_")
 
 
@@ -172,7 +167,7 @@ def _resolve(resolver: Resolver | str | None, environ: dict[str, Any], name: str
 # -- kinds of options --------------------------------------------------------------------
 
 
-def _resolver(value: Any) -> Resolver | str | None:
+def read_resolver(value: Any) -> Resolver | str | None:
     """``True`` for ``REMOTE_USER``, an environ key, a callable, or ``module:name``."""
     if value is None or value is False or str(value).strip().lower() in ("", "false", "none"):
         return None
@@ -191,7 +186,7 @@ def _resolver(value: Any) -> Resolver | str | None:
     return text
 
 
-def field_name(value: Any) -> str:
+def read_field_name(value: Any) -> str:
     """A header name that may tell who the user is."""
     name = str(value).strip()
     if not _TOKEN.fullmatch(name):
@@ -201,12 +196,12 @@ def field_name(value: Any) -> str:
     return name
 
 
-def _field_names(value: Any) -> tuple[str, ...]:
+def read_field_names(value: Any) -> tuple[str, ...]:
     names = value.replace(",", " ").split() if isinstance(value, str) else value
-    return tuple(field_name(name) for name in names)
+    return tuple(read_field_name(name) for name in names)
 
 
-def _resolvers(value: Any) -> tuple[tuple[str, Resolver | str], ...]:
+def read_resolvers(value: Any) -> tuple[tuple[str, Resolver | str], ...]:
     """Field names and resolvers: a mapping, pairs, or lines of ``Name: key``."""
     if isinstance(value, str):
         lines = [line for line in value.splitlines() if line.strip()]
@@ -214,11 +209,5 @@ def _resolvers(value: Any) -> tuple[tuple[str, Resolver | str], ...]:
             raise ValueError(f"{value!r} has a line without a colon; write 'Name: KEY'")
         value = [line.split(":", 1) for line in lines]
     pairs = value.items() if isinstance(value, Mapping) else value
-    read = [(field_name(name), _resolver(resolver)) for name, resolver in pairs]
+    read = [(read_field_name(name), read_resolver(resolver)) for name, resolver in pairs]
     return tuple((name, resolver) for name, resolver in read if resolver is not None)
-
-
-RESOLVER = Kind("true, environ key or module:name", _resolver)
-RESOLVERS = Kind("header: environ key or module:name", _resolvers)
-FIELD_NAME = Kind("header name", field_name)
-FIELD_NAMES = Kind("header names", _field_names)

@@ -7,15 +7,17 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import failures
-from .auth import Gate
 from .errors import ExchangeError
 from .passage import Passage
 from .request import pseudonym
-from .routing import Match, Mount, Router, encode_path
+from .route import Route
+from .routing import Match, Mount, Router
 from .traffic import Traffic
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from .auth import Gate
 
 __all__ = ["ProxyMiddleware"]
 
@@ -53,7 +55,7 @@ class ProxyMiddleware:
         mounts = self.router.mounts
         self.pseudonym = pseudonym(f"{m.host}{m.prefix}={m.route.upstream!r}" for m in mounts)
         self.traffic = Traffic(mounts, self.note)
-        self.gates = {m: Gate(m.route, app) for m in mounts if Gate.is_needed(m.route)}
+        self.gates = {m: _gate(m.route, app) for m in mounts if m.route.auth or m.route.redirects}
         self._candidates = self.router.candidates
         if any(mount.route.rebase for mount in mounts):
             self.app = _with_strays(app, mounts)
@@ -88,7 +90,14 @@ class ProxyMiddleware:
         return request_id
 
 
+def _gate(route: Route, app: WSGIApplication) -> Gate:
+    from .auth import Gate
+
+    return Gate(route, app)
+
+
 def _with_strays(app: WSGIApplication, mounts: Iterable[Mount]) -> WSGIApplication:
     from .rebase import Strays
+    from .target import encode_path
 
     return Strays(app, [(encode_path(m.path), m.host) for m in mounts if m.route.rebase])

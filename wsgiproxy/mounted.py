@@ -14,8 +14,9 @@ from urllib.parse import unquote_to_bytes
 
 from .errors import ConfigurationError
 from .middleware import ProxyMiddleware
-from .routing import Route, raw_target
+from .route import Route
 from .subrequest import ROOT, Answer, ask
+from .target import raw_target
 from .traffic import Traffic
 
 if TYPE_CHECKING:

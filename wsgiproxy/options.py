@@ -17,7 +17,7 @@ from typing import Any, ClassVar, NamedTuple, cast
 
 from .errors import ConfigurationError
 
-__all__ = ["Kind", "Option", "Options", "check_names", "option"]
+__all__ = ["Kind", "Option", "Options", "check_names", "lazy", "option"]
 
 
 class Kind(NamedTuple):
@@ -29,6 +29,15 @@ class Kind(NamedTuple):
 
     name: str
     read: Callable[[Any], Any]
+
+
+def lazy(module: str, name: str) -> Callable[[Any], Any]:
+    """A ``read`` of one of our modules, imported once such an option is given."""
+
+    def read(value: Any) -> Any:
+        return getattr(importlib.import_module("." + module, __package__), name)(value)
+
+    return read
 
 
 class Option(NamedTuple):

@@ -10,10 +10,9 @@ from webob import Request
 
 from . import headers as rules
 from .errors import BadRequest, BodyTooLarge
-from .identity import LITERAL
-from .redirects import rewritten
 from .request import CODING
-from .routing import Match, encode_path, encode_query
+from .routing import Match
+from .target import encode_path, encode_query
 from .wire import BLOCK
 
 __all__ = ["SUPPRESS", "Outgoing", "outgoing", "target_of"]
@@ -50,7 +49,11 @@ def target_of(request: Request, match: Match, environ: Mapping[str, Any]) -> str
         raw_query = encode_query(query)
     base: str = route.upstream.servers[0].base
     target = raw_path + raw_query
-    return base + (rewritten(route.rewrites, target) if route.rewrites else target)
+    if route.rewrites:
+        from .redirects import rewritten
+
+        target = rewritten(route.rewrites, target)
+    return base + target
 
 
 class _WireNames(dict[str, str]):
@@ -60,8 +63,8 @@ class _WireNames(dict[str, str]):
         name = None
         if key.startswith("HTTP_"):
             name = rules.wire_name(key[5:])
-        elif key.startswith(LITERAL):
-            name = key[len(LITERAL) :]
+        elif key.startswith(rules.LITERAL):
+            name = key[len(rules.LITERAL) :]
         found = f"{name}: " if name else ""
         if len(self) < 1000:
             self[key] = found

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import webob
 
 from . import failures
-from .auth import Granted
 from .client import client_of
 from .errors import ExchangeError, UpstreamBroken
 from .exchange import Exchange
@@ -17,7 +16,6 @@ from .outgoing import outgoing, target_of
 from .request import clone, url_map
 from .response import HeaderList, ResponseBody, adapt_headers, status_line
 from .routing import Match
-from .subrequest import Answer
 from .traffic import Trip
 from .transport import Head
 from .upgrade import announce, asked_for, check, switching_head
@@ -26,6 +24,7 @@ from .watch import Watch
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
+    from .auth import Granted
     from .middleware import ProxyMiddleware
     from .rebase import Rebasing
 
@@ -122,7 +121,7 @@ class Passage:
         if gate is None:
             return None
         entered = gate.enter(self.match, self.environ)
-        if isinstance(entered, Answer):
+        if not isinstance(entered, list):
             return entered(self.environ, self.start_response)
         self.granted = entered
         return None
@@ -131,7 +130,9 @@ class Passage:
 
     def _clone(self) -> webob.Request:
         request = clone(self.environ, self.match, self.client, self.proxy.pseudonym)
-        self.match.mount.identity.apply(request.environ, self.environ, self.granted)
+        identity = self.match.mount.identity
+        if identity is not None:
+            identity.apply(request.environ, self.environ, self.granted)
         if self.protocol is not None:
             announce(request.environ, self.protocol)
         self.request = request

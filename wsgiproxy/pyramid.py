@@ -24,7 +24,7 @@ from pyramid.response import Response
 
 from . import errors
 from .mounted import Mounted, moved, place
-from .routing import Route
+from .route import Route
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

@@ -12,9 +12,15 @@ from typing import Any, NamedTuple
 
 from . import headers
 from .errors import BadRequest
-from .options import Kind
 
-__all__ = ["REDIRECTS", "REWRITES", "Rule", "apply", "redirect_of", "rewritten"]
+__all__ = [
+    "Rule",
+    "apply",
+    "read_redirects",
+    "read_rewrites",
+    "redirect_of",
+    "rewritten",
+]
 
 _ORIGIN = re.compile(r"(?:https?:)?//[^/?#\\]*", re.IGNORECASE)
 _GROUP = re.compile(r"\\(?:[0-9]|g<)")
@@ -108,7 +114,7 @@ def read_rule(pattern: Any, to: str) -> Rule:
     return Rule(compiled, to)
 
 
-def _redirects(value: Any) -> tuple[Rule, ...]:
+def read_redirects(value: Any) -> tuple[Rule, ...]:
     read = tuple(read_rule(pattern, to) for pattern, to in _pairs(value))
     for _, to in read:
         is_url = to.lower().startswith(("http://", "https://"))
@@ -123,13 +129,9 @@ def _authority(to: str) -> str:
     return re.split(r"[/?#]", to.partition("//")[2], maxsplit=1)[0]
 
 
-def _rewrites(value: Any) -> tuple[Rule, ...]:
+def read_rewrites(value: Any) -> tuple[Rule, ...]:
     read = tuple(read_rule(pattern, to) for pattern, to in _pairs(value))
     for _, to in read:
         if not to.startswith("/"):
             raise ValueError(f"{to!r} is no path to ask the upstream for; write /path")
     return read
-
-
-REDIRECTS = Kind("pattern -> URL", _redirects)
-REWRITES = Kind("pattern -> path", _rewrites)

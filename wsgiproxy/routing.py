@@ -1,177 +1,23 @@
-"""Routes, and the match: which route a request belongs to and what is asked of it."""
+"""The match: which route a request belongs to and what is asked of it."""
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
-from typing import Any, NamedTuple
-from urllib.parse import quote, unquote_to_bytes
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import options as kinds
-from .auth import AUTH
 from .errors import BadRequest, ConfigurationError
-from .identity import FIELD_NAME, FIELD_NAMES, RESOLVER, RESOLVERS, Identity
-from .options import Kind, check_names, option
-from .redirects import REDIRECTS, REWRITES, Rule
-from .upstream import Upstream, UpstreamOptions
+from .options import check_names
+from .route import Route
+from .target import climbs, cut, encode_path, normal, raw_target, unquote
 
-__all__ = ["Match", "Mount", "Route", "Router", "encode_path", "encode_query", "raw_target"]
+if TYPE_CHECKING:
+    from .identity import Identity
 
-#: What ``quote`` leaves alone in a path: RFC 3986, 3.3 (pchar) and the slash.
-_PATH_SAFE = "/:@!$&'()*+,;=~-._"
-#: Every printable ASCII character: to encode the rest of a raw target only.
-_ASCII = "".join(map(chr, range(0x21, 0x7F)))
+__all__ = ["Match", "Mount", "Router"]
+
 # Where a path may mean another one to somebody who decodes or normalises it.
 _AMBIGUOUS = re.compile(r"//|/\.|\\|%")
-_INVALID_TARGET = re.compile(r"[\x00-\x20\x7f#]")
-_ABSOLUTE_FORM = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
-
-
-def _host_option(value: Any) -> str:
-    if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9._~\[\]:-]+", value):
-        return value
-    raise ValueError(f"{value!r} is no host; write upstream, client, or a name such as a.example")
-
-
-class Route(UpstreamOptions):
-    """One prefix's settings.
-
-    :param upstream: a URL, several URLs of servers that answer alike, or an
-        :class:`~wsgiproxy.Upstream`.
-    :raises ConfigurationError: for a URL or an option that cannot work.
-
-    Every other option is keyword-only; those of :class:`~wsgiproxy.Upstream` are taken
-    here as well.
-    """
-
-    strip_prefix: bool = option(
-        True, kinds.BOOLEAN, "take the prefix off the path before sending it upstream"
-    )
-    add_slash: bool = option(
-        True, kinds.BOOLEAN, "redirect the bare prefix to the prefix with a slash"
-    )
-    host_match: str | None = option(
-        None, kinds.TEXT, "take requests for this Host only, such as jupyter.example.org"
-    )
-    host: str = option(
-        "upstream",
-        Kind("upstream, client or a name", _host_option),
-        "the Host the upstream sees: its own (upstream), the one asked for (client), or a name",
-    )
-    forwarded: str = option(
-        "x-forwarded",
-        kinds.choice("x-forwarded", "rfc7239", "both", "none"),
-        "tell the upstream of the client: X-Forwarded-* headers, Forwarded, both or none",
-    )
-    trusted_proxies: tuple[Any, ...] = option(
-        (), kinds.NETWORKS, "addresses whose X-Forwarded-* and Forwarded headers are believed"
-    )
-    request_headers: tuple[tuple[str, str | None], ...] = option(
-        (), kinds.HEADER_CHANGES, "set these headers of the request; an empty value removes one"
-    )
-    response_headers: tuple[tuple[str, str | None], ...] = option(
-        (), kinds.HEADER_CHANGES, "set these headers of the response; an empty value removes one"
-    )
-    hide_cookies: tuple[str, ...] = option(
-        (),
-        kinds.NAMES,
-        "cookies of the wrapped application, which the upstream neither sees nor sets",
-    )
-    max_body: int | None = option(None, kinds.SIZE, "refuse request bodies over this size with 413")
-    upgrade: tuple[str, ...] = option(
-        ("websocket",), kinds.NAMES, "protocols that a client may switch its connection to"
-    )
-    stream_types: tuple[str, ...] = option(
-        ("text/event-stream",),
-        kinds.NAMES,
-        "content types of responses that go on and on and should hold no worker thread",
-    )
-    relay_over: int | None = option(
-        1 << 20, kinds.SIZE, "bodies over this size should hold no worker thread either"
-    )
-    idle_timeout: float | None = option(
-        3600.0, kinds.SECONDS, "end tunnels and streams that are silent for this long"
-    )
-    max_tunnels: int | None = option(
-        None,
-        kinds.COUNT,
-        "at most this many tunnels and streams at once; a quarter of the descriptors by default",
-    )
-    max_in_flight: int | None = option(
-        None,
-        kinds.COUNT,
-        "worker threads to hold at most; three quarters by default, shared by all such routes",
-    )
-    rebase: bool = option(
-        False,
-        kinds.BOOLEAN,
-        "lead the links of a service that believes it lives at / under the prefix",
-    )
-    remote_user: Any = option(
-        None,
-        RESOLVER,
-        "tell the upstream the user: true (REMOTE_USER), an environ key, or a callable(environ)",
-    )
-    remote_user_header: str = option(
-        "Remote-User", FIELD_NAME, "the header that names the user: X-Remote-User, REMOTE_USER"
-    )
-    identity_headers: tuple[tuple[str, Any], ...] = option(
-        (), RESOLVERS, "more about the user: headers, each with an environ key or a callable"
-    )
-    auth: Any = option(
-        None,
-        AUTH,
-        "ask who may pass: a path of the wrapped application, true (the same path), a callable",
-    )
-    copy_headers: tuple[str, ...] = option(
-        (), FIELD_NAMES, "headers that auth's answer sets for the upstream; never the client"
-    )
-    auth_cache: float | None = option(
-        None, kinds.SECONDS, "remember for so long that auth let a cookie pass, for every URL"
-    )
-    redirects: tuple[Rule, ...] = option(
-        (), REDIRECTS, "patterns on the encoded path and query, and where they redirect to"
-    )
-    rewrites: tuple[Rule, ...] = option(
-        (), REWRITES, "patterns on what follows the prefix, and what to ask the upstream for"
-    )
-    rewrite: Any = option(
-        None, kinds.HOOK, "called with the request; may change it, or return a response"
-    )
-    modify_response: Any = option(
-        None, kinds.HOOK, "called with the response and the request; may change the response"
-    )
-    on_error: Any = option(
-        None, kinds.HOOK, "called with the error and the request; may return a response"
-    )
-
-    upstream: Upstream
-
-    def __init__(self, upstream: Any, **options: Any) -> None:
-        super().__init__(**options)
-        self.__dict__["upstream"] = self._made(upstream)
-
-    def _made(self, upstream: Any) -> Upstream:
-        names = UpstreamOptions.table()
-        given = {name: getattr(self, name) for name in names}
-        if not isinstance(upstream, Upstream):
-            if not upstream:
-                raise ConfigurationError("a route needs an upstream; write http://localhost:9999")
-            return Upstream(upstream, **given)
-        for name, row in names.items():
-            if given[name] != row.default:
-                raise ConfigurationError(f"option {name}: give it to Upstream(...), not to Route")
-        return upstream
-
-    def check(self) -> None:
-        """Refuse options that contradict each other."""
-        if self.rebase and not self.strip_prefix:
-            raise ConfigurationError(
-                "option rebase: a service that is sent its prefix (strip_prefix = false) needs "
-                "no rebasing; drop one of the two"
-            )
 
 
 class Mount:
@@ -189,7 +35,7 @@ class Mount:
         self.path = self.prefix.encode().decode("latin-1")
         self.route = route
         self.host = (route.host_match or "").lower()
-        self.identity = Identity.of(route)
+        self.identity = _identity_of(route)
         servers = route.upstream.servers
         #: The names by which the upstream means itself, and its origin, as it is told it.
         self.inside = frozenset[str]().union(*(server.origins for server in servers))
@@ -282,21 +128,30 @@ class Router:
         public = script + mount.path
         raw_path, query = raw_target(environ, script + path)
         prefix = encode_path(public)
-        raw_rest = _cut(raw_path, public, prefix) if public else raw_path
+        raw_rest = cut(raw_path, public, prefix) if public else raw_path
         return Match(mount, public, prefix, rest, raw_rest, query)
 
     def _check(self, mount: Mount, path: str, rest: str, host: str) -> None:
         """The most decoded reading of a path must stay with this route and prefix."""
         for _ in range(3):
             path, rest = path.replace("\\", "/"), rest.replace("\\", "/")
-            if _climbs(rest):
+            if climbs(rest):
                 raise BadRequest(f"{path!r} leaves the prefix {mount.prefix!r}")
-            if self.find(_normal(path), host) is not mount:
+            if self.find(normal(path), host) is not mount:
                 raise BadRequest(f"{path!r} may mean another route than {mount.prefix!r}")
-            decoded = _unquote(path)
+            decoded = unquote(path)
             if decoded == path:
                 return
-            path, rest = decoded, _unquote(rest)
+            path, rest = decoded, unquote(rest)
+
+
+def _identity_of(route: Route) -> Identity | None:
+    """What tells the upstream who the user is, imported by routes that do only."""
+    if not route.tells_identity:
+        return None
+    from .identity import Identity
+
+    return Identity.of(route)
 
 
 def _as_route(given: Any, defaults: Mapping[str, Any], prefix: str) -> Route:
@@ -313,79 +168,3 @@ def _segment(path: str) -> str:
 def _is_host(host: str, wanted: str) -> bool:
     host = host.lower()
     return host == wanted or (":" not in wanted and re.sub(r":[0-9]*$", "", host) == wanted)
-
-
-def _unquote(path: str) -> str:
-    return unquote_to_bytes(path.encode("latin-1")).decode("latin-1")
-
-
-def _climbs(rest: str) -> bool:
-    depth = 0
-    for segment in rest.split("/"):
-        if segment == "..":
-            depth -= 1
-        elif segment not in ("", "."):
-            depth += 1
-        if depth < 0:
-            return True
-    return False
-
-
-def _normal(path: str) -> str:
-    return posixpath.normpath("/" + path.lstrip("/"))
-
-
-def raw_target(environ: Mapping[str, Any], path: str) -> tuple[str, str]:
-    """The path as the client spelt it, and the query with its question mark.
-
-    The server's raw target counts only if it says the same as ``SCRIPT_NAME`` and
-    ``PATH_INFO``, which an outer middleware may have changed; else these are encoded.
-    """
-    raw: str = environ.get("REQUEST_URI") or environ.get("RAW_URI") or ""
-    query = environ.get("QUERY_STRING", "")
-    if raw and not raw.startswith("/"):
-        raw = _ABSOLUTE_FORM.sub("", raw, count=1)
-    raw_path, mark, raw_query = raw.partition("?")
-    if _INVALID_TARGET.search(raw):
-        raise BadRequest(f"invalid request target {raw[:200]!r}")
-    if not raw_path.isascii():
-        raw_path = quote(raw_path.encode("latin-1"), safe=_ASCII)
-    # waitress collapses the slashes at the start of PATH_INFO, not of the raw target.
-    if raw_path != path and not _agrees(raw_path, path):
-        raw_path = encode_path(path)
-    if raw_query != query or not query.isascii():
-        return raw_path, encode_query(query)
-    return raw_path, mark + raw_query
-
-
-def _agrees(raw_path: str, path: str) -> bool:
-    decoded = _unquote(raw_path)
-    if decoded.lstrip("/") == path.lstrip("/"):
-        return True
-    # Werkzeug's server puts replacement characters where the bytes are no UTF-8.
-    replaced = decoded.encode("latin-1").decode("utf-8", "replace")
-    return replaced.encode().decode("latin-1") == path
-
-
-@lru_cache(1024)
-def encode_path(path: str) -> str:
-    """A decoded path (PEP 3333: bytes as latin-1) as it goes over the wire."""
-    return quote(path.encode("latin-1"), safe=_PATH_SAFE)
-
-
-def encode_query(query: str) -> str:
-    """A query with its question mark; what may not stand in a target is encoded."""
-    return "?" + quote(query.encode("latin-1"), safe=_ASCII) if query else ""
-
-
-def _cut(raw_path: str, public: str, prefix: str) -> str:
-    """The raw path behind the prefix, whose spelling must have the prefix's segments."""
-    raw_path = "/" + raw_path.lstrip("/")
-    if raw_path.startswith(prefix) and raw_path[len(prefix) : len(prefix) + 1] in ("", "/"):
-        return raw_path[len(prefix) :]
-    parts = raw_path.split("/", public.count("/") + 1)
-    count = public.count("/") + 1
-    segments = [_unquote(part) for part in parts[:count]]
-    if segments != public.split("/"):
-        raise BadRequest(f"{raw_path!r} spells the prefix {prefix!r} with encoded slashes")
-    return "/" + parts[count] if len(parts) > count else ""

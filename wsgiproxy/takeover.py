@@ -228,6 +228,7 @@ class _Waitress(Takeover):
     def _early(self, channel: Any) -> bytes:
         if not self._strict:
             return b""
+        # waitress drops blank lines between requests; no WebSocket frame begins with one.
         following = channel.request
         if len(channel.requests) > 1 or (following and following.headers_finished):
             # They looked like requests, so waitress has parsed them and kept no bytes.

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from .bulkhead import Bulkhead, Places, default_tunnels, share_of, threads_of
 from .errors import ExchangeError, UpgradeUnsupported
-from .routing import Mount, Route
+from .route import Route
+from .routing import Mount
 from .takeover import SERVERS, Takeover, find
 from .trip import Trip
 

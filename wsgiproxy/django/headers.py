@@ -6,7 +6,7 @@ from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 from .. import headers as rules
-from ..identity import LITERAL
+from ..headers import LITERAL
 
 __all__ = ["apply_changes", "normalize_request_headers"]
 

@@ -25,7 +25,7 @@ from ..mounted import Mounted, moved
 from ..options import check_names
 from ..outgoing import SUPPRESS
 from ..redirects import apply, redirect_of
-from ..routing import Route
+from ..route import Route
 from .headers import apply_changes, normalize_request_headers
 from .plumbing import VIEW, as_wsgi, environ_of, pools, prepare, read_rewrite, site
 from .response import ProxyResponse, get_django_response

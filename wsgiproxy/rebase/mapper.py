@@ -23,6 +23,8 @@ _DROPPED = b"\t\n\r"
 _SLASHES = b"/\\"  # in http URLs the URL standard takes one for the other
 # Safe in HTML attributes without quotes, in CSS, JSON, srcset and JavaScript alike.
 _PREFIX_SAFE = "/-._~!$*+;=:@%"
+# Of what may stand in a Host header, that which means nothing in a policy or a page.
+_PLAIN_HOST = re.compile(r"[A-Za-z0-9._:\[\]-]+")
 _DEFAULT_PORTS = (":80", ":443")
 
 
@@ -58,7 +60,7 @@ class Mapper:
     ) -> None:
         self.prefix = quote(prefix, safe=_PREFIX_SAFE).encode()
         self.base = base.encode()
-        self.front = front.encode("latin-1")
+        self.front = front.encode() if _PLAIN_HOST.fullmatch(front) else b""
         self.tls = tls
         self.hosts = tuple(sorted(set().union(*map(aliases, hosts))))
         self._origin = _origin_pattern(self.hosts)
@@ -104,7 +106,7 @@ class Mapper:
 
     def _edit_absolute(self, url: bytes, start: int, match: re.Match[bytes]) -> Edit | None:
         origin = b""
-        if (match[1] or b"").lower().startswith(b"ws"):
+        if self.front and (match[1] or b"").lower().startswith(b"ws"):
             origin = (b"wss://" if self.tls else b"ws://") + self.front
         end = match.end()
         if url[end : end + 1] not in (b"/", b"\\"):

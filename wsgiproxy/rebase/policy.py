@@ -135,11 +135,11 @@ def _map(mapper: Mapper, policy: list[_Directive]) -> None:
 
 def _map_source(mapper: Mapper, source: str) -> str:
     """A source that names the upstream names us instead; its path goes under the prefix."""
-    if source.startswith("'") or source.endswith(":") or source == "*":
+    if source.startswith("'") or source.endswith(":") or source == "*" or not mapper.front:
         return source
     host = source.partition("://")[2] or source
     mapped = mapper.map_text("//" + host)
-    front = mapper.front.decode("latin-1")
+    front = mapper.front.decode()
     if host.partition("/")[0].lower() == front.lower() and "/" in host:
         mapped = mapper.map_text("/" + host.partition("/")[2])  # the upstream was told our Host
     elif mapped == "//" + host:

@@ -35,7 +35,7 @@ class Runtime:
         self._digest = _digest(self.code)
         self.path = NAME + hashlib.sha256(self.code).hexdigest()[:12] + ".js"
         self.url = mapper.prefix.decode() + self.path
-        self.source = mapper.front.decode("latin-1") + self.url
+        self.source = mapper.front.decode() + self.url if mapper.front else "'self'"
         self.hash = f"'sha256-{self._digest}'"
         self._map = import_map(mapper)
         self.modules_hash = f"'sha256-{_digest(self._map)}'"
