@@ -26,15 +26,18 @@ TESTS = 'python -m pip install ".[test]" && python -m pytest'
 
 #: What the snippets take for granted.
 PREAMBLE = """
-import types, webob
+import django, flask, flask_login, pyramid.config, webob
 from wsgiproxy import *
 from wsgiproxy.server import not_found as application
 from django.conf import settings
-settings.configure(ROOT_URLCONF=__name__, SECRET_KEY="readme")
+APPS = ["django.contrib.auth", "django.contrib.contenttypes"]
+settings.configure(ROOT_URLCONF=__name__, SECRET_KEY="readme", INSTALLED_APPS=APPS)
+django.setup()
 urlpatterns = []
 environ, start_response = {}, print
-app = types.SimpleNamespace(wsgi_app=application)
-config = types.SimpleNamespace(make_wsgi_app=lambda: application)
+app = flask.Flask("site")
+flask_login.LoginManager(app)
+config = pyramid.config.Configurator()
 """
 
 

@@ -197,6 +197,7 @@ def read_field_name(value: Any) -> str:
 
 
 def read_field_names(value: Any) -> tuple[str, ...]:
+    """Header names, in a list or with spaces or commas between."""
     names = value.replace(",", " ").split() if isinstance(value, str) else value
     return tuple(read_field_name(name) for name in names)
 

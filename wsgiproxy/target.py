@@ -22,10 +22,12 @@ _ABSOLUTE_FORM = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
 
 def unquote(path: str) -> str:
+    """A path decoded once, one character for each byte."""
     return unquote_to_bytes(path.encode("latin-1")).decode("latin-1")
 
 
 def climbs(rest: str) -> bool:
+    """Whether dots lead above where a path begins, at any point of it."""
     depth = 0
     for segment in rest.split("/"):
         if segment == "..":
@@ -38,6 +40,7 @@ def climbs(rest: str) -> bool:
 
 
 def normal(path: str) -> str:
+    """A path as somebody would read it who resolves dots and doubled slashes."""
     return posixpath.normpath("/" + path.lstrip("/"))
 
 
