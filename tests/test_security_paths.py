@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable
+from urllib.parse import quote, unquote_to_bytes
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from tests.support import RawUpstream, Site
+from wsgiproxy.errors import BadRequest
+from wsgiproxy.routing import Router
 
+PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 Proxied = Callable[..., Site]
 
 
@@ -151,3 +158,50 @@ def test_host_of_the_upstream_comes_from_the_configuration_only(proxied: Proxied
     hosts = {request.headers.get("Host") for request in site.upstream.requests}
     assert hosts == {site.upstream.netloc}
     assert len(site.upstream.requests) == 5
+
+
+# -- any path at all -------------------------------------------------------------------------
+
+PIECES = [
+    *("/", "/", "..", ".", "p", "admin", "x", "%2e", "%2E%2e", "%2f", "%2F", "%5c", "%5C", "%25"),
+    *("%252e", "%252f", ";", "%00", "%", "%zz", "%c0%ae", "//", "%70", "+", "%20", "\u00e9", ":"),
+]
+
+
+def decoded(path: str) -> str:
+    return unquote_to_bytes(path.encode("latin-1")).decode("latin-1")
+
+
+def climbs(path: str) -> bool:
+    """Whether some reader of this path would leave its root."""
+    depth = 0
+    for segment in path.replace("\\", "/").split("/"):
+        depth += {"..": -1, ".": 0, "": 0}.get(segment, 1)
+        if depth < 0:
+            return True
+    return False
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join), st.booleans())
+@example("/x/..%2f..%2fadmin", True)
+@example("/%252e%252e/", False)
+def test_any_target_is_passed_as_written_or_refused(rest: str, has_raw: bool) -> None:
+    router = Router({"/p": "http://127.0.0.1:9", "/p/admin": "http://127.0.0.1:9"}, {})
+    raw = "/p" + rest
+    environ = {"PATH_INFO": decoded(raw)} | ({"REQUEST_URI": raw} if has_raw else {})
+    try:
+        match = router.match(environ)
+    except BadRequest:
+        return
+    if match is None:
+        assert not raw.startswith("/p/")
+        return
+    path = match.raw_path
+    if has_raw:
+        assert quote(raw.encode("latin-1"), safe=PRINTABLE).endswith(path)
+    for _ in range(3):
+        assert not climbs(path), path
+        path = decoded(path)
+    if match.mount.prefix == "/p":
+        assert not posixpath.normpath("/p" + decoded(match.raw_path)).startswith("/p/admin/")

@@ -30,7 +30,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: ch
 #: Servers that keep a client's connection for the next request.
 KEEPING = ("waitress", "gunicorn-gthread", "gunicorn-gevent", "cheroot")
 #: Servers that give no way to the client's socket: its leaving shows on writing only.
-BLIND = ("cheroot", "wsgiref", "gunicorn-gevent")
+BLIND = ("cheroot", "wsgiref")
 
 
 class Front:

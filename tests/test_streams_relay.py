@@ -12,7 +12,7 @@ import pytest
 from tests.support import RawClient, RawUpstream, Site, eventually, get, serve
 from tests.tunnel_support import SERVERS, descriptors, log_of
 from wsgiproxy import takeover
-from wsgiproxy.takeover import ClientGone, TakeoverRefused
+from wsgiproxy.errors import ClientGone, TakeoverRefused
 from wsgiproxy.tunnel import relay
 
 Proxied = Callable[..., Site]

@@ -15,7 +15,7 @@ from waitress.channel import HTTPChannel
 
 from tests.support import RawClient, eventually, get, serve
 from tests.tunnel_support import SERVERS, log_of, taker
-from wsgiproxy import takeover
+from wsgiproxy import errors, takeover
 
 TAKER: dict[str, Any] = {"app": "tests.tunnel_support:taker"}
 UPGRADE = get("/ws", "Connection: Upgrade", "Upgrade: test")
@@ -148,7 +148,7 @@ def test_hidden_read_ahead_refuses_the_takeover() -> None:
         environ = {"werkzeug.socket": near, "wsgi.input": object()}
         found = takeover.find({"SERVER_PROTOCOL": "HTTP/1.1", **environ})
         assert found is not None
-        with pytest.raises(takeover.TakeoverRefused, match="hidden"):
+        with pytest.raises(errors.TakeoverRefused, match="hidden"):
             found.take()
         near.send(b"untouched")
         assert far.recv(100) == b"untouched"

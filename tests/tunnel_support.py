@@ -17,7 +17,7 @@ from websockets.asyncio.server import unix_serve as serve_unix
 from websockets.exceptions import ConnectionClosed
 
 from tests.support import eventually
-from wsgiproxy import takeover
+from wsgiproxy import errors, takeover
 from wsgiproxy.tunnel import End, Tunnel, relay
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def taker(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[b
     assert takeover.is_direct(start_response)
     try:
         taken = found.take()
-    except takeover.TakeoverRefused as refused:
+    except errors.TakeoverRefused as refused:
         body = str(refused).encode()
         start_response("400 Bad Request", [("Content-Length", str(len(body)))])
         return [body]

@@ -2,6 +2,7 @@
 
     ProxyError
     ├── ConfigurationError            at start: a wrong option, URL, file or prefix
+    ├── TakeoverRefused               a server keeps its connection; never seen by users
     └── ExchangeError                 one request failed; carries status, stage and party
         ├── BadRequest          400   the client sent what cannot be forwarded
         ├── Unauthorized        401   nobody is logged in who may use the route
@@ -38,6 +39,7 @@ __all__ = [
     "NoUpstream",
     "ProxyError",
     "RequestTimeout",
+    "TakeoverRefused",
     "TooBusy",
     "Unauthorized",
     "UpgradeUnsupported",
@@ -53,6 +55,10 @@ class ProxyError(Exception):
 
 class ConfigurationError(ProxyError, ValueError):
     """A setting that cannot work; raised at start, names the thing and the remedy."""
+
+
+class TakeoverRefused(ProxyError):
+    """The client's connection cannot be taken from its server now, or bytes would be lost."""
 
 
 class ExchangeError(ProxyError):

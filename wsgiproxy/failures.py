@@ -10,9 +10,11 @@ from typing import Any
 from webob.acceptparse import create_accept_header
 
 from .errors import ClientGone, ExchangeError
-from .takeover import SERVERS
 
-__all__ = ["answer", "log_failure", "new_request_id"]
+__all__ = ["SERVERS", "answer", "log_failure", "new_request_id"]
+
+#: The servers whose connections can be taken over.
+SERVERS = "waitress, gunicorn (sync, gthread and gevent workers), Werkzeug's development server"
 
 logger = logging.getLogger("wsgiproxy")
 

@@ -160,7 +160,8 @@ def _chunks(stream: Any, max_body: int | None) -> Iterator[bytes]:
 
 def _read(stream: Any, size: int) -> bytes:
     try:
-        piece: bytes = stream.read(size)
+        # What has arrived, where the input can tell; else it waits for all of ``size``.
+        piece: bytes = getattr(stream, "read1", stream.read)(size)
     except Exception as error:  # servers raise exceptions of their own here
         raise BadRequest(f"reading the request body failed: {error!r}", stage="send") from error
     return piece

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 
 from . import headers as rules
-from .errors import ExchangeError
+from .errors import ClientGone, ExchangeError
 from .exchange import Exchange
 from .mapping import UrlMap
 from .transport import Head
@@ -136,6 +137,8 @@ class ResponseBody:
             if not self._has_begun:
                 return self._say_instead(error)
             self._on_failure(error)
+            if isinstance(error, ClientGone):
+                raise _client_left() from error
             raise
         if not piece:
             self.close()
@@ -148,3 +151,11 @@ class ResponseBody:
         self._is_over = True
         self._exchange.close()
         self._on_close()
+
+
+def _client_left() -> Exception:
+    """What servers take for a client that has left, so that they log no traceback."""
+    waitress = sys.modules.get("waitress.channel")
+    kinds = (waitress.ClientDisconnected,) if waitress else ()
+    left: Exception = type("ClientLeft", (*kinds, ConnectionResetError), {})("the client left")
+    return left

@@ -26,22 +26,16 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from .errors import ClientGone, ProxyError
+from .errors import ClientGone, TakeoverRefused
 
-__all__ = ["SERVERS", "Taken", "Takeover", "TakeoverRefused", "find", "is_direct"]
+__all__ = ["Taken", "Takeover", "find", "is_direct", "lift"]
 
 log = logging.getLogger("wsgiproxy")
 
-#: The servers whose connections can be had, for the body of a 501.
-SERVERS = "waitress, gunicorn (sync, gthread and gevent workers), Werkzeug's development server"
 #: Seconds in which waitress's loop must come round; it is only ever busy for microseconds.
 PATIENCE = 2.0
 #: Where our descriptors begin: ``select()``, waitress's default, cannot watch any above.
 LOW = 1024
-
-
-class TakeoverRefused(ProxyError):
-    """The connection cannot be taken now: bytes of it would be lost, or the server differs."""
 
 
 class Taken(NamedTuple):

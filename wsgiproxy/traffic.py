@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from .bulkhead import Bulkhead, Places, default_tunnels, share_of, threads_of
 from .errors import ExchangeError, UpgradeUnsupported
+from .failures import SERVERS
 from .route import Route
 from .routing import Mount
-from .takeover import SERVERS, Takeover, find
 from .trip import Trip
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+    from .takeover import Takeover
 
 __all__ = ["Traffic", "Trip"]
 
@@ -78,6 +80,8 @@ class Traffic:
 
         :raises UpgradeUnsupported: where the server keeps it; warns once.
         """
+        from .takeover import find
+
         found = find(environ)
         if found is None:
             if not self._warned:

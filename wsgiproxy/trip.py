@@ -6,19 +6,26 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from . import failures, handover
+from . import failures
 from .bulkhead import Bulkhead, Places
-from .errors import BadRequest, ClientGone, ExchangeError, TooBusy, UpstreamBroken
+from .errors import (
+    BadRequest,
+    ClientGone,
+    ExchangeError,
+    TakeoverRefused,
+    TooBusy,
+    UpstreamBroken,
+)
 from .exchange import Exchange
 from .routing import Mount
-from .takeover import Takeover, TakeoverRefused
 from .transport import Head, LengthBody
-from .tunnel import Reply
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
+    from .takeover import Takeover
     from .traffic import Traffic
+    from .tunnel import Reply
 
 __all__ = ["Trip"]
 
@@ -29,6 +36,13 @@ logger = logging.getLogger("wsgiproxy")
 PLENTY, SCARCE, NONE = 0.1, 0.02, 0.005
 #: Seconds after which it leaves in any case: the relay sees at once if the client does.
 LONG = 1.0
+
+
+def _handover() -> Any:
+    """The way to the relay, imported by the first request that takes it."""
+    from . import handover
+
+    return handover
 
 
 class Trip:
@@ -135,7 +149,7 @@ class Trip:
         if route.rebase and "text/event-stream" not in self.environ.get("HTTP_ACCEPT", ""):
             return False  # the body may have to be edited
         if self._way_out is None:
-            self._way_out = handover.way_out(self.environ, self.start_response)
+            self._way_out = _handover().way_out(self.environ, self.start_response)
         return self._way_out is not None
 
     def finish(
@@ -160,12 +174,13 @@ class Trip:
             noted.append(error)
             request_id = self._traffic.note(error, self._mount, method)
             status, headers, body = failures.answer(error, request_id, self.environ)
-            return handover.render(status, headers) + body
+            rendered: bytes = _handover().render(status, headers)
+            return rendered + body
 
         ended = self._ending(exchange, method, noted)
         patience, timeout = exchange.wire.timeout, self._mount.route.idle_timeout
         return self._hand(
-            handover.finish, exchange, make, fail, patience, timeout, ended, self.start_response
+            _handover().finish, exchange, make, fail, patience, timeout, ended, self.start_response
         )
 
     # -- bodies that go on
@@ -199,14 +214,17 @@ class Trip:
         patience = exchange.wire.timeout
         if self._is_stream(headers):
             patience = self._mount.route.idle_timeout
-        return handover.make_reply(self.environ, status, headers, exchange._body, ahead, patience)
+        reply: Reply = _handover().make_reply(
+            self.environ, status, headers, exchange._body, ahead, patience
+        )
+        return reply
 
     def stream(
         self, exchange: Exchange, method: str, status: str, headers: list[tuple[str, str]]
     ) -> Iterable[bytes] | None:
         """Leave the body to the relay; ``None`` if that cannot be."""
         is_stream = self._is_stream(headers)
-        self._way_out = handover.way_out(self.environ, self.start_response, is_stream)
+        self._way_out = _handover().way_out(self.environ, self.start_response, is_stream)
         if self._way_out is None or not self._take_tunnel():
             return None
         wire = exchange.wire
@@ -214,7 +232,8 @@ class Trip:
         reply = self._reply(exchange, status, headers, ahead)
         timeout = self._mount.route.idle_timeout
         ended = self._ending(exchange, method, [])
-        answer = self._hand(handover.stream, exchange, reply, timeout, ended, self.start_response)
+        leave = _handover().stream
+        answer = self._hand(leave, exchange, reply, timeout, ended, self.start_response)
         if answer is None and ahead:
             wire.put_back(ahead)
         return answer
@@ -235,7 +254,7 @@ class Trip:
     def _ending(self, exchange: Exchange, method: str, noted: list[ExchangeError]) -> Any:
         def ended(pair: object, error: ExchangeError | None) -> None:
             self._tunnels.give_back()
-            handover.give_back(exchange)
+            _handover().give_back(exchange)
             if error is not None and error not in noted:
                 self._traffic.note(error, self._mount, method)
 
@@ -258,7 +277,7 @@ class Trip:
         timeout = self._mount.route.idle_timeout
         ended, self._reserved = self._tunnel_ended, False
         try:
-            answer = handover.switch(
+            answer: Iterable[bytes] = _handover().switch(
                 self._way_out, exchange, head, timeout, ended, self.start_response
             )
         except (TakeoverRefused, ClientGone) as error:

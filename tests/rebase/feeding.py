@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from typing import Any
 
 from wsgiproxy.rebase.mapper import Mapper
@@ -29,5 +30,5 @@ def in_pieces(make: Make, text: bytes, cuts: Iterable[int]) -> bytes:
     """The edited text, fed in pieces that end at these places."""
     editor = make()
     ends = [0, *sorted({cut for cut in cuts if 0 < cut < len(text)}), len(text)]
-    pieces = [text[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+    pieces = [text[start:end] for start, end in pairwise(ends)]
     return b"".join(map(editor.feed, pieces)) + editor.finish()

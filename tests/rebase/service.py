@@ -18,7 +18,8 @@ from typing import Any
 __all__ = ["Service", "running"]
 
 PNG = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9"
+    "awAAAABJRU5ErkJggg=="
 )
 _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
@@ -26,7 +27,9 @@ INDEX = """<!doctype html>
 <html><head><meta charset="utf-8"><title>service</title>
 <link rel="stylesheet" href="/static/app.css">
 <link rel="manifest" href="/site.webmanifest">
-<script>window.address = "ws://127.0.0.1:%(port)s/ws"; window.inline = {"base": "\\u002fapi"};</script>
+<script>
+window.address = "ws://127.0.0.1:%(port)s/ws"; window.inline = {"base": "\\u002fapi"};
+</script>
 </head><body>
 <h1 id="title" class="bg">service</h1>
 <img id="picture" src="/img/a.png" srcset="/img/b.png 2x">
@@ -34,7 +37,7 @@ INDEX = """<!doctype html>
 <a id="link" href="/items/7?x=1&amp;y=2">item</a>
 <a id="own" href="http://127.0.0.1:%(port)s/items/8">own</a>
 <a id="late" href="about:blank">late</a>
-<form id="form" method="post" action="/login"><input name="user" value="jo"><button>go</button></form>
+<form id="form" method="post" action="/login"><input name="user"><button>go</button></form>
 <iframe id="frame" src="/framed"></iframe>
 <script type="module" src="/static/main.js"></script>
 <script src="/static/classic.js"></script>

@@ -90,6 +90,14 @@ def test_tls_makes_websockets_secure() -> None:
     assert mapper.map_text("ws://localhost:9999/ws") == "wss://site.example/app/ws"
 
 
+@pytest.mark.parametrize("front", ["a;script-src", "a'b", "a&b", "a,b", ""])
+def test_host_that_could_be_more_than_a_name_is_never_written(front: str) -> None:
+    mapper = Mapper("/app", ["localhost:9999"], front=front)
+
+    assert mapper.front == b""
+    assert mapper.map_text("ws://localhost:9999/ws") == "/app/ws"
+
+
 def test_prefix_cannot_end_an_attribute_or_string() -> None:
     mapper = Mapper("/a'b\"c(d)&e<f", [])
 

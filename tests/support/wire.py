@@ -178,7 +178,8 @@ class Wire:
 
     def half_close(self) -> None:
         """Say that nothing more will be sent; the other direction stays open."""
-        self.sock.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(OSError):  # the other side may have reset it meanwhile
+            self.sock.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
         """Close with a TCP reset: what is unsent is dropped, the other side gets an error."""

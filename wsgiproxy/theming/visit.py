@@ -54,6 +54,8 @@ class Visit:
     def answer(self, app: WSGIApplication, start_response: StartResponse) -> Iterable[bytes]:
         """Ask the application and theme its answer if it is a page."""
         exchange = Exchange(start_response, self._judge, self._options.max_size)
+        # Whoever would answer past this middleware may, with what it passes on untouched.
+        self._asked["wsgiproxy.start_response"] = (exchange.start_response, start_response)
         passed = exchange.ask(app, self._asked)
         if exchange.overflowed:
             log.info("%s is over max_size and passes unthemed", self._path)
