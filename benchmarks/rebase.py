@@ -23,17 +23,20 @@ from wsgiproxy.rebase.mapper import Mapper
 BLOCK = 1 << 16
 MAPPER = Mapper("/app", ["localhost:9999"], front="site.example")
 HEAD = b'<!doctype html><html><head><meta charset="utf-8"><title>t</title></head><body>\n'
-#: One row as pages have them: a link or picture of the service in each, other tags and text.
-ROW = b"""<tr class="row odd" id="row-17" data-key="17"><td class="name"><a href="/items/17?x=1&amp;y=2"
- title="Some item">Some item of the list</a></td><td><span class='badge'>new</span> A sentence or two
-of text, as there is in most pages, and <em>some</em> of it <b>marked</b>; then more text to the end
-of the cell.</td><td><img src="/img/17.png" alt="" width=16 height=16><br></td>
+#: One row as pages have them: a link and a picture of the service, other tags, and text.
+ROW = b"""<tr class="row odd" id="row-17" data-key="17"><td class="name">
+<a href="/items/17?x=1&amp;y=2" title="Some item">Some item of the list</a></td><td>
+<span class='badge'>new</span> A sentence or two of text, as there is in most pages, and
+<em>some</em> of it <b>marked</b>; then more text to the end of the cell.</td>
+<td><img src="/img/17.png" alt="" width=16 height=16><br></td>
 <td><a href="#top">up</a> <a href="details/17">details</a></td></tr>
 """
-RULES = b""".card-17 > .title, .card-17:hover { color: #0d6efd; margin: 0 auto .5rem; padding: 1px 2px }
-.card-17 .body { display: flex; transition: all .2s ease-in-out; border: 1px solid rgba(0,0,0,.2) }
-@media (min-width: 768px) { .card-17 { font: 1rem/1.5 "Open Sans", sans-serif; width: calc(50% - 2px) } }
-/* a comment */ .icon-17 { background: url("/img/icons.svg#i17") no-repeat } .a::after { content: "\\201C" }
+#: The same for a style sheet: a picture among many rules.
+RULES = b""".card-17 > .title, .card-17:hover { color: #0d6efd; margin: 0 auto .5rem }
+.card-17 .body { display: flex; transition: all .2s; border: 1px solid rgba(0, 0, 0, .2) }
+@media (min-width: 768px) { .card-17 { font: 1rem/1.5 "Open Sans"; width: calc(50% - 2px) } }
+/* a comment */ .icon-17 { background: url("/img/icons.svg#i17") no-repeat }
+.card-17 .footer::after { content: "\201C"; padding: 0 1px 2px 3px; text-align: center }
 """
 
 
@@ -206,7 +209,7 @@ def lolhtml_rewritten(lolhtml: Any, page: bytes) -> bytes:
         def element(self, element: Any) -> None:
             for name in ("href", "src"):
                 value = element.get_attribute(name)
-                if value:
+                if value and _mapped(value) != value:
                     element.set_attribute(name, _mapped(value))
 
     rewriter = lolhtml.HTMLRewriter(out.append)

@@ -20,11 +20,8 @@ class Client(NamedTuple):
     host: str  #: the Host it asked for, or our own address if it named none
     scheme: str  #: http or https
     trusted: bool  #: whether the peer is one of the ``trusted_proxies``
-
-    @property
-    def origin(self) -> str:
-        """Our own origin as the client sees it."""
-        return f"{self.scheme}://{self.host}"
+    origin: str  #: our own origin as the client sees it
+    port: str  #: the port it asked for
 
 
 def client_of(environ: Mapping[str, Any], route: Route) -> Client:
@@ -41,9 +38,22 @@ def client_of(environ: Mapping[str, Any], route: Route) -> Client:
         host = _last(environ.get("HTTP_X_FORWARDED_HOST", "")) or host
         proto = _last(environ.get("HTTP_X_FORWARDED_PROTO", "")).lower()
         scheme = proto if proto in ("http", "https") else scheme
+    if len(host) > 300:  # a name has 253 at most (RFC 1035, 2.3.4)
+        raise BadRequest(f"malformed Host {host[:200]!r}")
+    return _client(host, scheme, trusted)
+
+
+@lru_cache(1024)
+def _client(host: str, scheme: str, trusted: bool) -> Client:
     if not rules.is_valid_host(host):
         raise BadRequest(f"malformed Host {host[:200]!r}")
-    return Client(host, scheme, trusted)
+    port = host.rpartition(":")[2]
+    if not port.isdigit() or ":" not in host:
+        port = _DEFAULT_PORTS[scheme]
+    return Client(host, scheme, trusted, f"{scheme}://{host}", port)
+
+
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
 def _server_name(environ: Mapping[str, Any]) -> str:

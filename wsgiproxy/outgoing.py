@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from webob import Request
@@ -22,7 +23,7 @@ SUPPRESS = "wsgiproxy.suppress_empty_body"
 #: Methods whose request without a body says so (RFC 9110, 8.6).
 _WITH_BODY = frozenset(("POST", "PUT", "PATCH"))
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_CONTROLS = bytes({*range(0x20), 0x7F} - {0x09})
 
 
 class Outgoing(NamedTuple):
@@ -56,25 +57,23 @@ def target_of(request: Request, match: Match, environ: Mapping[str, Any]) -> str
     return base + target
 
 
-class _WireNames(dict[str, str]):
-    """``"Name: "`` for an environ key that is a header, else an empty string."""
-
-    def __missing__(self, key: str) -> str:
-        name = None
-        if key.startswith("HTTP_"):
-            name = rules.wire_name(key[5:])
-        elif key.startswith(rules.LITERAL):
-            name = key[len(rules.LITERAL) :]
-        found = f"{name}: " if name else ""
-        if len(self) < 1000:
-            self[key] = found
-        return found
+# Host comes first, and the framing is ours.
+_WRITTEN_APART = frozenset(("HTTP_HOST", "HTTP_CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING"))
 
 
-# Host comes first and the framing is ours; the body's type needs no HTTP_ before it.
-_WIRE_NAMES = _WireNames(
-    HTTP_HOST="", HTTP_CONTENT_LENGTH="", HTTP_TRANSFER_ENCODING="", CONTENT_TYPE="Content-Type: "
-)
+@lru_cache(256)
+def _names(keys: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """``"Name: "`` and key of everything in an environ that is a header, once for each set."""
+    named = ((_name(key), key) for key in keys if key not in _WRITTEN_APART)
+    return tuple((f"{name}: ", key) for name, key in named if name)
+
+
+def _name(key: str) -> str | None:
+    if key.startswith("HTTP_"):
+        return rules.wire_name(key[5:])
+    if key.startswith(rules.LITERAL):
+        return key[len(rules.LITERAL) :]
+    return "Content-Type" if key == "CONTENT_TYPE" else None
 
 
 def outgoing(request: Request, target: str, max_body: int | None) -> Outgoing:
@@ -89,19 +88,19 @@ def outgoing(request: Request, target: str, max_body: int | None) -> Outgoing:
     if not environ.get("CONTENT_TYPE", "-"):
         del environ["CONTENT_TYPE"]  # servers say so where there is none
     lines = [f"{method} {target} HTTP/1.1", f"Host: {environ['HTTP_HOST']}"]
-    lines += [name + environ[key] for key in environ if (name := _WIRE_NAMES[key])]
+    lines += [name + environ[key] for name, key in _names(tuple(environ))]
     if framing:
         lines.append(framing)
-    text = "\r\n".join(lines)
-    breaks = len(lines) - 1
-    if text.count("\n") != breaks or text.count("\r") != breaks or _CONTROL.search(text):
-        raise BadRequest("a header holds a control character")
-    if not _TOKEN.fullmatch(method):
-        raise BadRequest(f"{method!r} is no method")
+    lines.append("\r\n")
     try:
-        head = (text + "\r\n\r\n").encode("latin-1")
+        head = "\r\n".join(lines).encode("latin-1")
     except UnicodeEncodeError:
         raise BadRequest("a header holds characters beyond latin-1") from None
+    # Every control character but the tab, and the breaks that are ours, by their number.
+    if len(head.translate(None, _CONTROLS)) != len(head) - 2 * len(lines):
+        raise BadRequest("a header holds a control character")
+    if not (method.isalpha() and method.isascii()) and not _TOKEN.fullmatch(method):
+        raise BadRequest(f"{method!r} is no method")
     if isinstance(body, bytes):
         return Outgoing(method, head + body, (), not body)
     return Outgoing(method, head, body, False)

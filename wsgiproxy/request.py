@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import socket
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from webob import Request
@@ -35,29 +36,24 @@ def url_map(match: Match, client: Client) -> UrlMap:
     return UrlMap(prefix, base, mount.inside, client.host, origin, client.origin)
 
 
-class _Kept(dict[str, bool]):
-    """Whether an environ key stays in the clone, worked out once for each key."""
+@lru_cache(256)
+def _unwanted(keys: tuple[str, ...], trusted: bool) -> tuple[str, ...]:
+    """The keys of an environ that are not for the upstream.
 
-    def __init__(self, trusted: bool) -> None:
-        self._trusted = trusted
-
-    def __missing__(self, key: str) -> bool:
-        kept = True
-        if key.startswith("HTTP_"):
-            name = key[5:]
-            squashed = rules.squash(name)
-            kept = (
-                name.lower().replace("_", "-") not in rules.HOP_BY_HOP
-                and squashed != "PROXY"  # CVE-2016-5385
-                and not rules.is_identity(squashed)
-                and (self._trusted or not rules.is_claim(squashed))
-            )
-        if len(self) < 1000:  # clients choose the names
-            self[key] = kept
-        return kept
+    The same client sends the same names again and again, so this is worked out once for
+    each set of them.
+    """
+    return tuple(key for key in keys if key.startswith("HTTP_") and _is_unwanted(key[5:], trusted))
 
 
-_KEPT = {trusted: _Kept(trusted) for trusted in (True, False)}
+def _is_unwanted(name: str, trusted: bool) -> bool:
+    squashed = rules.squash(name)
+    return (
+        name.lower().replace("_", "-") in rules.HOP_BY_HOP
+        or squashed == "PROXY"  # CVE-2016-5385
+        or rules.is_identity(squashed)
+        or (rules.is_claim(squashed) and not trusted)
+    )
 
 
 def clone(environ: dict[str, Any], match: Match, client: Client, via: str) -> Request:
@@ -69,8 +65,9 @@ def clone(environ: dict[str, Any], match: Match, client: Client, via: str) -> Re
     :param via: our own name among proxies, see :func:`pseudonym`.
     :raises LoopDetected: if the request has been here before.
     """
-    kept = _KEPT[client.trusted]
-    copy = {key: value for key, value in environ.items() if kept[key]}
+    copy = environ.copy()
+    for key in _unwanted(tuple(environ), client.trusted):
+        del copy[key]
     connection = environ.get("HTTP_CONNECTION", "")
     if connection not in _PLAIN_CONNECTION:
         for name in rules.connection_options(connection) - _UNREMOVABLE:
@@ -133,7 +130,7 @@ def _set_forwarded(
         copy["HTTP_X_FORWARDED_FOR"] = f"{before}, {peer}" if before else peer
         copy["HTTP_X_FORWARDED_PROTO"] = client.scheme
         copy["HTTP_X_FORWARDED_HOST"] = client.host
-        copy["HTTP_X_FORWARDED_PORT"] = _port(copy, client)
+        copy["HTTP_X_FORWARDED_PORT"] = copy.get("HTTP_X_FORWARDED_PORT") or client.port
         if match.prefix:
             before = copy.get("HTTP_X_FORWARDED_PREFIX", "")
             copy["HTTP_X_FORWARDED_PREFIX"] = before.rstrip("/") + match.prefix
@@ -142,17 +139,6 @@ def _set_forwarded(
         node = f'"[{peer}]"' if ":" in peer else peer or "unknown"  # RFC 7239, 6
         hop = f'for={node};host="{client.host}";proto={client.scheme}'
         copy["HTTP_FORWARDED"] = f"{before}, {hop}" if before else hop
-
-
-def _port(copy: Mapping[str, Any], client: Client) -> str:
-    given: str = copy.get("HTTP_X_FORWARDED_PORT", "")
-    if given:
-        return given
-    port = client.host.rpartition(":")[2]
-    return port if port.isdigit() and ":" in client.host else _DEFAULT_PORTS[client.scheme]
-
-
-_DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
 def pseudonym(names: Iterable[str]) -> str:
@@ -165,7 +151,7 @@ def _set_via(copy: dict[str, Any], environ: Mapping[str, Any], name: str) -> Non
     before = copy.get("HTTP_VIA", "")
     if name in before:
         raise LoopDetected(f"the request has passed {name} before: Via {before!r}")
-    version = environ.get("SERVER_PROTOCOL", "HTTP/1.1").rpartition("/")[2]
+    version = environ.get("SERVER_PROTOCOL", "HTTP/1.1")[5:]
     copy["HTTP_VIA"] = f"{before}, {version} {name}" if before else f"{version} {name}"
 
 

@@ -17,6 +17,7 @@ __all__ = ["climbs", "cut", "encode_path", "encode_query", "normal", "raw_target
 _PATH_SAFE = "/:@!$&'()*+,;=~-._"
 #: Every printable ASCII character: to encode the rest of a raw target only.
 _ASCII = "".join(map(chr, range(0x21, 0x7F)))
+_UNUSUAL = re.compile(r"[^\x21\x22\x24-\x3e\x40-\x7e]")
 _INVALID_TARGET = re.compile(r"[\x00-\x20\x7f#]")
 _ABSOLUTE_FORM = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
@@ -52,6 +53,8 @@ def raw_target(environ: Mapping[str, Any], path: str) -> tuple[str, str]:
     """
     raw: str = environ.get("REQUEST_URI") or environ.get("RAW_URI") or ""
     query = environ.get("QUERY_STRING", "")
+    if raw == path and not query and not _UNUSUAL.search(raw):
+        return path, ""
     if raw and not raw.startswith("/"):
         raw = _ABSOLUTE_FORM.sub("", raw, count=1)
     raw_path, mark, raw_query = raw.partition("?")

@@ -145,6 +145,8 @@ class Server:
             tls = options.tls_context() if self.scheme == "https" else None
             pool = tcp_pool(self.host, port, tls, **options.for_pool())
         self.pool: urllib3.HTTPConnectionPool = pool
+        assert pool.pool is not None, "only a closed pool has no queue"
+        self._idle = pool.pool
         #: What the Host header says to it, and the names it may call itself by.
         self.netloc = self.host if self.path else _netloc(self.scheme, self.host, pool.port)
         self.origins = _own_origins(self.scheme, self.host, pool.port, self.netloc)
@@ -154,9 +156,13 @@ class Server:
 
         :raises UpstreamUnreachable, UpstreamTimeout: and counts the failure.
         """
-        conn: Any = self.pool._get_conn()
-        if conn.sock is not None:
+        try:
+            conn: Any = self._idle.get(block=False)
+        except queue.Empty:
+            return self.open()
+        if conn.is_connected:
             return Exchange(self, conn, reused=True)
+        conn.close()
         return self.open(conn)
 
     def open(self, conn: Any = None) -> Exchange:
@@ -175,8 +181,8 @@ class Server:
     def close(self) -> None:
         """Close the idle connections; new ones are made as needed."""
         with contextlib.suppress(queue.Empty):
-            while self.pool.pool is not None:
-                self.pool.pool.get(block=False).close()
+            while True:
+                self._idle.get(block=False).close()
 
     def _failed(self) -> None:
         self._fails += 1

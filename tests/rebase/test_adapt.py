@@ -65,6 +65,7 @@ def test_script_is_served_by_us(upstream: RawUpstream, site: Site) -> None:
 PIECES = {
     "fetched": ("Sec-Fetch-Dest: empty", "Accept: text/html"),
     "any": ("Accept: */*",),
+    "by-a-library": ("Accept: text/html, */*; q=0.01", "X-Requested-With: XMLHttpRequest"),
     "not-asked": (),
 }
 

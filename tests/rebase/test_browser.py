@@ -191,6 +191,15 @@ def test_cookie_comes_back_to_the_service_only(visited: Visit) -> None:
     assert visited.page.evaluate("document.cookie") == ""
 
 
+def test_cookie_that_must_be_for_the_whole_host_stays_so(visit: Start) -> None:
+    visited = visit()  # a trustworthy origin
+    visited.open()
+
+    assert visited.run(
+        "document.cookie = '__Host-a=1; path=/; secure'; return document.cookie"
+    ) == ("__Host-a=1")
+
+
 def test_cookie_of_a_response_comes_back_to_the_service(visited: Visit) -> None:
     visited.page.locator("#form button").click()
     expect(visited.page.locator("#where")).to_have_text("/items/")

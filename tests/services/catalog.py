@@ -436,6 +436,7 @@ createRoot(document.getElementById("root")).render(<BrowserRouter><nav>
   <Route path="*" element={<h1>not found</h1>} /></Routes></BrowserRouter>);
 """
 VUE_INDEX = VITE_INDEX.replace("/src/main.jsx", "/src/vue.js")
+BASED_INDEX = VUE_INDEX.replace("<head>", '<head><base href="/">')
 VUE_MAIN = """
 import { createApp, h } from "vue";
 import { createRouter, createWebHistory, RouterLink, RouterView } from "vue-router";
@@ -524,6 +525,7 @@ SERVICES = [
         command=f"{_VITE} --host 127.0.0.1 --port {{port}}",
         check=check_vite,
     ),
+    _built("Vue Router, with <base>", BASED_INDEX, "src/vue.js", VUE_MAIN),
     _built("Vue Router, no base set", VUE_INDEX, "src/vue.js", VUE_MAIN),
     _built("React Router, no base set", ROUTED_INDEX, "src/routed.jsx", ROUTED_MAIN),
     Service(

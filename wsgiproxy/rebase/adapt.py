@@ -23,6 +23,8 @@ __all__ = ["Rebasing"]
 HeaderList = list[tuple[str, str]]
 
 _DOCUMENTS = frozenset(("document", "iframe", "frame", "embed", "object", "fencedframe"))
+# By these, libraries tell that a script asks for a piece of a page.
+_PIECE_KEYS = ("HTTP_X_REQUESTED_WITH", "HTTP_HX_REQUEST", "HTTP_TURBO_FRAME", "HTTP_X_PJAX")
 _WORKERS = frozenset(("worker", "sharedworker", "serviceworker"))
 # What a browser asks for that is never edited: no need to narrow what codings it may have.
 _NEVER = frozenset(("image", "audio", "video", "track", "font", "script"))
@@ -189,7 +191,8 @@ class Rebasing:
             return False
         if self._destination:
             return self._destination in _DOCUMENTS
-        return "text/html" in self._environ.get("HTTP_ACCEPT", "")
+        accept = self._environ.get("HTTP_ACCEPT", "")
+        return "text/html" in accept and not any(key in self._environ for key in _PIECE_KEYS)
 
     def _mapped(self, headers: HeaderList, has_tags: bool) -> HeaderList:
         mapper = self._tools.mapper

@@ -159,7 +159,8 @@
   wrap(proto("Range"), "createContextualFragment", args => [mapMarkup(args[0])]);
   ["write", "writeln"].forEach(name => wrap(proto("Document"), name, args => args.map(mapMarkup)));
 
-  wrapSetter(proto("Document"), "cookie", value => typeof value !== "string" ? value
+  // A __Host- cookie must have the path "/" and stays as it is.
+  wrapSetter(proto("Document"), "cookie", value => typeof value !== "string" || /^\s*__Host-/i.test(value) ? value
     : value.replace(/(;\s*path\s*=\s*)([^;]*)/i, (all, before, path) => before + cookiePath(path.trim()))
       .replace(/;\s*domain\s*=\s*([^;]*)/i, (all, domain) => self.location.hostname.endsWith(domain.trim().replace(/^\./, "")) ? all : ""));
 
