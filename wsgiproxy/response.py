@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from . import headers as rules
 from .errors import ClientGone, ExchangeError
@@ -38,7 +38,7 @@ def adapt_headers(
     head: Head,
     urls: Callable[[], UrlMap],
     hidden: Iterable[str] = (),
-    changes: Iterable[tuple[str, str | None]] = (),
+    changes: Sequence[tuple[str, str | None]] = (),
 ) -> HeaderList:
     """The headers for the client, in the order they came.
 
@@ -49,10 +49,12 @@ def adapt_headers(
     Hop-by-hop headers and those that ``Connection`` names are dropped (RFC 9110, 7.6.1),
     ``Content-Length`` where ``Transfer-Encoding`` overrules it (RFC 9112, 6.3).
     """
+    is_plain = head.status not in (204, 304) and _ACTIONS.keys().isdisjoint(head.names)
+    if is_plain and not changes:
+        return head.headers
     adapted: HeaderList = []
     special = []
-    for name, value in head.headers:
-        lowered = name.lower()
+    for (name, value), lowered in zip(head.headers, head.names, strict=True):
         if lowered in _ACTIONS:
             special.append(lowered)
             value_or_none = _act(_ACTIONS[lowered], value, urls, hidden)

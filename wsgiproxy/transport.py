@@ -46,6 +46,12 @@ class Head(NamedTuple):
     status: int
     reason: str
     headers: list[tuple[str, str]]
+    names: list[str]  #: the names of the headers in the same order, lower-cased
+
+    def all(self, name: str) -> list[str]:
+        """The values of every header of that (lower-cased) name."""
+        pairs = zip(self.headers, self.names, strict=True)
+        return [header[1] for header, lowered in pairs if lowered == name]
 
 
 def parse_head(block: bytes) -> Head:
@@ -60,8 +66,8 @@ def parse_head(block: bytes) -> Head:
     first, *lines = text.split("\r\n")
     minor, status, reason = _parse_status(first)
     # Most lines come again and again; to remember them takes a tenth of reading them.
-    headers = [_known_field(line) if len(line) < 100 else _parse_field(line) for line in lines]
-    return Head(minor, status, reason, headers)
+    fields = [_known_field(line) if len(line) < 100 else _parse_field(line) for line in lines]
+    return Head(minor, status, reason, [field[0] for field in fields], [f[1] for f in fields])
 
 
 @lru_cache(64)
@@ -72,11 +78,12 @@ def _parse_status(line: str) -> tuple[int, int, str]:
     return int(found[1]), int(found[2]), found[3] or ""
 
 
-def _parse_field(line: str) -> tuple[str, str]:
+def _parse_field(line: str) -> tuple[tuple[str, str], str]:
+    """Name and value, and the name lower-cased."""
     found = _FIELD_LINE.fullmatch(line)
     if found is None:
         raise UpstreamBroken("invalid header line in the response", stage="head")
-    return found[1], found[2].strip(" \t")
+    return (found[1], found[2].strip(" \t")), found[1].lower()
 
 
 _known_field = lru_cache(1024)(_parse_field)
@@ -239,9 +246,6 @@ class ChunkedBody:
         self.done = not line
 
 
-_FRAMING = frozenset(("content-length", "transfer-encoding", "connection"))
-
-
 def body_of(head: Head, method: str) -> tuple[Body, bool]:
     """The body that follows ``head``, and whether the connection lives on after it.
 
@@ -249,25 +253,27 @@ def body_of(head: Head, method: str) -> tuple[Body, bool]:
 
     :raises UpstreamBroken: for framing that two readers could read differently.
     """
-    found: dict[str, list[str]] = {}
-    for name, value in head.headers:
-        lowered = name.lower()
-        if lowered in _FRAMING:
-            found.setdefault(lowered, []).append(value)
-    lengths, codings = found.get("content-length"), found.get("transfer-encoding")
-    options = ",".join(found["connection"]).lower() if "connection" in found else ""
-    named = options.replace(" ", "").split(",")
-    alive = "close" not in named if head.minor else "keep-alive" in named
+    alive = _lives_on(head)
     if method == "HEAD" or head.status in (204, 304) or head.status < 200:
         return LengthBody(0), alive
-    if codings:
+    is_sized = "content-length" in head.names
+    if "transfer-encoding" in head.names:
+        codings = head.all("transfer-encoding")
         if len(codings) > 1 or codings[0].lower() != "chunked":
             raise UpstreamBroken(f"unknown transfer coding {codings}", stage="head")
         # Both framings, or chunks from HTTP/1.0: read it, then trust no more.
-        return ChunkedBody(), bool(alive and head.minor and not lengths)
-    if lengths:
-        return LengthBody(_content_length(lengths)), alive
+        return ChunkedBody(), bool(alive and head.minor and not is_sized)
+    if is_sized:
+        return LengthBody(_content_length(head.all("content-length"))), alive
     return OpenBody(), False
+
+
+def _lives_on(head: Head) -> bool:
+    # RFC 9112, 9.3: HTTP/1.1 keeps the connection unless told, HTTP/1.0 closes it unless told.
+    if "connection" not in head.names:
+        return head.minor > 0
+    options = ",".join(head.all("connection")).lower().replace(" ", "").split(",")
+    return "close" not in options if head.minor else "keep-alive" in options
 
 
 def _content_length(values: list[str]) -> int:
