@@ -139,6 +139,6 @@ class Exchange:
         body = self._body
         self.wire.client = None
         if body is not None and body.done and body.clean and self._keep and not self.wire.has_ahead:
-            self.server.pool._put_conn(conn)
+            self.server.take_back(conn)
         else:
             conn.close()

@@ -146,6 +146,7 @@ def give_back(exchange: Exchange) -> None:
     wire = exchange.wire
     if exchange.conn is not None and wire.sock.fileno() >= 0:
         wire.sock.setblocking(wire._is_plain)
+        wire.recount()
     exchange.close()
 
 

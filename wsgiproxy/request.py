@@ -126,19 +126,38 @@ def _set_forwarded(
         return
     peer = environ.get("REMOTE_ADDR", "")
     if style != "rfc7239":
-        before = copy.get("HTTP_X_FORWARDED_FOR", "")  # there from trusted peers only
-        copy["HTTP_X_FORWARDED_FOR"] = f"{before}, {peer}" if before else peer
-        copy["HTTP_X_FORWARDED_PROTO"] = client.scheme
-        copy["HTTP_X_FORWARDED_HOST"] = client.host
-        copy["HTTP_X_FORWARDED_PORT"] = copy.get("HTTP_X_FORWARDED_PORT") or client.port
-        if match.prefix:
-            before = copy.get("HTTP_X_FORWARDED_PREFIX", "")
-            copy["HTTP_X_FORWARDED_PREFIX"] = before.rstrip("/") + match.prefix
+        claims = copy.copy() if client.trusted else {}
+        copy["HTTP_X_FORWARDED_FOR"] = peer
+        copy.update(_forwarded_facts(client, match.prefix))
+        if claims:
+            _continue_claims(copy, claims)
     if style != "x-forwarded":
         before = copy.get("HTTP_FORWARDED", "")
         node = f'"[{peer}]"' if ":" in peer else peer or "unknown"  # RFC 7239, 6
         hop = f'for={node};host="{client.host}";proto={client.scheme}'
         copy["HTTP_FORWARDED"] = f"{before}, {hop}" if before else hop
+
+
+@lru_cache(1024)
+def _forwarded_facts(client: Client, prefix: str) -> dict[str, str]:
+    facts = {
+        "HTTP_X_FORWARDED_PROTO": client.scheme,
+        "HTTP_X_FORWARDED_HOST": client.host,
+        "HTTP_X_FORWARDED_PORT": client.port,
+    }
+    return {**facts, "HTTP_X_FORWARDED_PREFIX": prefix} if prefix else facts
+
+
+def _continue_claims(copy: dict[str, Any], claims: Mapping[str, Any]) -> None:
+    """Put what a trusted proxy has said in front of our own, or in its place."""
+    if "HTTP_X_FORWARDED_FOR" in claims:
+        peers = (claims["HTTP_X_FORWARDED_FOR"], copy["HTTP_X_FORWARDED_FOR"])
+        copy["HTTP_X_FORWARDED_FOR"] = ", ".join(peers)
+    if "HTTP_X_FORWARDED_PORT" in claims:
+        copy["HTTP_X_FORWARDED_PORT"] = claims["HTTP_X_FORWARDED_PORT"]
+    if "HTTP_X_FORWARDED_PREFIX" in claims:
+        outer = claims["HTTP_X_FORWARDED_PREFIX"].rstrip("/")
+        copy["HTTP_X_FORWARDED_PREFIX"] = outer + copy.get("HTTP_X_FORWARDED_PREFIX", "")
 
 
 def pseudonym(names: Iterable[str]) -> str:

@@ -61,12 +61,14 @@ def parse_head(block: bytes) -> Head:
     """
     text = block.decode("latin-1")
     if "\r\n " in text or "\r\n\t" in text:
-        # RFC 9112, 5.2: a proxy replaces an obsolete line folding with spaces.
-        text = re.sub(r"\r\n[ \t]+", " ", text)
+        # RFC 9112, 5.2: a proxy replaces an obsolete line folding with spaces. A status line
+        # has none: what is left of it there is no field line.
+        first, _, rest = text.partition("\r\n")
+        text = first + "\r\n" + re.sub(r"\r\n[ \t]+", " ", rest)
     first, *lines = text.split("\r\n")
     minor, status, reason = _parse_status(first)
-    # Most lines come again and again; to remember them takes a tenth of reading them.
-    fields = [_known_field(line) if len(line) < 100 else _parse_field(line) for line in lines]
+    # Most lines come again and again; to remember one takes a tenth of reading it.
+    fields = list(map(_known_field if len(text) < 2000 else _parse_field, lines))
     return Head(minor, status, reason, [field[0] for field in fields], [f[1] for f in fields])
 
 
@@ -264,7 +266,7 @@ def body_of(head: Head, method: str) -> tuple[Body, bool]:
         # Both framings, or chunks from HTTP/1.0: read it, then trust no more.
         return ChunkedBody(), bool(alive and head.minor and not is_sized)
     if is_sized:
-        return LengthBody(_content_length(head.all("content-length"))), alive
+        return LengthBody(_content_length(head)), alive
     return OpenBody(), False
 
 
@@ -276,12 +278,13 @@ def _lives_on(head: Head) -> bool:
     return "close" not in options if head.minor else "keep-alive" in options
 
 
-def _content_length(values: list[str]) -> int:
-    length = values[0]
-    if len(values) > 1 or not length.isdigit():
+def _content_length(head: Head) -> int:
+    length = head.headers[head.names.index("content-length")][1]
+    if head.names.count("content-length") > 1 or not length.isdigit():
+        values = head.all("content-length")
         # RFC 9112, 6.3: the same value repeated, also as a list, counts as one.
         length, *others = {value.strip() for value in ",".join(values).split(",")}
         length = "" if others else length
     if not (length.isascii() and length.isdigit()) or len(length) > 18:
-        raise UpstreamBroken(f"invalid Content-Length {values}", stage="head")
+        raise UpstreamBroken(f"invalid Content-Length {length[:40]!r}", stage="head")
     return int(length)

@@ -32,8 +32,8 @@ __all__ = ["Trip"]
 logger = logging.getLogger("wsgiproxy")
 
 #: How long, in seconds, a worker waits for the answer's head before it looks around: while
-#: threads are plenty, while they get scarce, and when the request has none by right.
-PLENTY, SCARCE, NONE = 0.1, 0.02, 0.005
+#: threads are plenty, and while they get scarce or the request has none by right.
+PLENTY, SCARCE = 0.1, 0.02
 #: Seconds after which it leaves in any case: the relay sees at once if the client does.
 LONG = 1.0
 
@@ -127,7 +127,7 @@ class Trip:
         the ordinary way. The scarcer they get, the sooner it leaves.
         """
         places = self._bulkhead.places
-        if places.limit is None or self.protocol is not None:
+        if places.limit is None or self.protocol is not None or exchange.wire.is_there(SCARCE):
             return True
         waited, enough = 0.0, min(LONG, exchange.wire.timeout or LONG)
         while not exchange.wire.is_there(patience := self._patience()):
@@ -137,9 +137,7 @@ class Trip:
         return True
 
     def _patience(self) -> float:
-        if not self._holds:
-            return NONE
-        return PLENTY if self._bulkhead.places.plenty else SCARCE
+        return PLENTY if self._holds and self._bulkhead.places.plenty else SCARCE
 
     def _can_leave(self) -> bool:
         """Whether the rest needs nothing but pure functions and the two connections."""

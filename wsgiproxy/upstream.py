@@ -178,6 +178,10 @@ class Server:
         conn.wire = Wire(conn.sock, self.options.read_timeout)
         return Exchange(self, conn, reused=False)
 
+    def take_back(self, conn: Any) -> None:
+        """Keep a connection for the next request."""
+        self._idle.put(conn)
+
     def close(self) -> None:
         """Close the idle connections; new ones are made as needed."""
         with contextlib.suppress(queue.Empty):

@@ -23,7 +23,7 @@ BLOCK = 65536
 WATCH_AFTER = 1.0
 #: Seconds that the first read waits in the kernel; answers that come sooner cost one
 #: system call.
-FIRST_WAIT = 0.1
+FIRST_WAIT = 0.02
 
 _READ = select.POLLIN
 _WRITE = select.POLLOUT
@@ -111,7 +111,7 @@ class Wire:
         try:
             self._ahead = self.sock.recv(BLOCK)
         except BlockingIOError:
-            return False
+            return seconds > FIRST_WAIT and bool(self._poll(_READ, seconds - FIRST_WAIT))
         except OSError:
             self._ahead = b""
         self._taken += len(self._ahead)
@@ -148,15 +148,27 @@ class Wire:
         """
         if self._ahead is not None:
             return False
-        if self._is_plain and _TCP_INFO:
-            try:
-                info = self.sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _COUNT.stop)
-            except OSError:  # a unix socket has none
-                info = b""
-            if len(info) == _COUNT.stop:
-                count = int.from_bytes(info[_COUNT], sys.byteorder)
-                return info[0] == _ESTABLISHED and count == self._taken
+        count = self._count()
+        if count is not None:
+            return count == self._taken
         return not self._is_pending() and not self._poll(_READ, 0)
+
+    def recount(self) -> None:
+        """Have what others have read off the socket count as taken."""
+        if not self._poll(_READ, 0):
+            self._taken = self._count() or 0
+
+    def _count(self) -> int | None:
+        """Bytes received since the connection began; -1 if it is closing, ``None`` if unknown."""
+        if not self._is_plain or not _TCP_INFO:
+            return None
+        try:
+            info = self.sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _COUNT.stop)
+        except OSError:  # a unix socket has none
+            return None
+        if len(info) < _COUNT.stop:
+            return None
+        return int.from_bytes(info[_COUNT], sys.byteorder) if info[0] == _ESTABLISHED else -1
 
     # -- writing
 

@@ -6,6 +6,25 @@ import re
 
 from .attributes import INTERESTING, Attribute
 
+__all__ = [
+    "ATTRIBUTE",
+    "BARE_END",
+    "BEFORE_SCRIPTS",
+    "BORING",
+    "COMMENT_END",
+    "FOREIGN",
+    "NAME",
+    "OPEN_QUOTE",
+    "RAW_ENDS",
+    "RAW_TEXT",
+    "SCRIPT_ESCAPED",
+    "SCRIPT_PLAIN",
+    "SIMPLE",
+    "SPECIAL",
+    "TEXT",
+    "read_attributes",
+]
+
 RAW_TEXT = frozenset(b"title textarea xmp iframe noembed noframes".split())
 FOREIGN = frozenset((b"svg", b"math"))
 SPECIAL = RAW_TEXT | FOREIGN | frozenset(b"script style plaintext meta base link html".split())
