@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
 from tests.support import RawUpstream, Site, eventually
 from wsgiproxy.tunnel import relay
-
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 PAGE = b"""<!DOCTYPE html><title>live</title><script>
 const heard = {socket: [], events: [], closed: null};
@@ -84,14 +80,6 @@ class Live:
                     echo[frame.opcode](frame.data, frame.fin)
         for data in protocol.data_to_send():
             conn.send(data)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 def test_page_talks_and_listens_through_the_prefix(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from tests.rebase.service import Service, running
 from tests.support import serve
@@ -17,21 +16,6 @@ from wsgiproxy import ProxyMiddleware, Route
 
 #: A name for which browsers send ``Sec-Fetch-*``, and one for which, over http, they do not.
 HOSTS = {"trustworthy-origin": "localhost", "public-name": "site.example"}
-CHROMIUM = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Chromium; ``site.example`` leads to this machine, as a public name would."""
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--host-resolver-rules=MAP *.example 127.0.0.1"],
-        )
-        yield chromium
-        chromium.close()
 
 
 class Front:

@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser
 
 DEMO = Path(__file__).parents[2] / "examples" / "themed"
-CHROMIUM = "/usr/bin/chromium"
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 @contextlib.contextmanager
@@ -39,12 +37,10 @@ def front() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def page() -> Iterator[Any]:
+def page(browser: Browser) -> Iterator[Any]:
     """A page of a real browser."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser.new_page(viewport={"width": 1000, "height": 700})
-        browser.close()
+    with browser.new_context(viewport={"width": 1000, "height": 700}) as context:
+        yield context.new_page()
 
 
 def style(page: Any, selector: str, name: str) -> str:
