@@ -127,6 +127,10 @@ def _wsgiproxy2(port: int, upstream: str, scratch: Path) -> list[str]:
     return _waitress("wsgiproxy2", str(folder))(port, upstream, scratch)
 
 
+def _node_keeping(port: int, upstream: str, scratch: Path) -> list[str]:
+    return [*_node(port, upstream, scratch), "keep"]
+
+
 def _node(port: int, upstream: str, scratch: Path) -> list[str]:
     folder = CACHE / "node"
     if not shutil.which("node") or not shutil.which("npm"):
@@ -163,6 +167,7 @@ CONTESTANTS = {
     "WSGIProxy2": _wsgiproxy2,
     "django-revproxy": _waitress("revproxy"),
     "http-proxy-middleware (Node)": _node,
+    "the same with an agent": _node_keeping,
     "nginx": _nginx,
 }
 GUNICORN = {
