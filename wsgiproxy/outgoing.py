@@ -61,7 +61,7 @@ def target_of(request: Request, match: Match, environ: Mapping[str, Any]) -> str
 _WRITTEN_APART = frozenset(("HTTP_HOST", "HTTP_CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING"))
 
 
-@lru_cache(256)
+@lru_cache(64)
 def _names(keys: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     """``"Name: "`` and key of everything in an environ that is a header, once for each set."""
     named = ((_name(key), key) for key in keys if key not in _WRITTEN_APART)

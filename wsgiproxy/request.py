@@ -36,12 +36,12 @@ def url_map(match: Match, client: Client) -> UrlMap:
     return UrlMap(prefix, base, mount.inside, client.host, origin, client.origin)
 
 
-@lru_cache(256)
+@lru_cache(64)
 def _unwanted(keys: tuple[str, ...], trusted: bool) -> tuple[str, ...]:
     """The keys of an environ that are not for the upstream.
 
-    The same client sends the same names again and again, so this is worked out once for
-    each set of them.
+    Clients send the same names again and again, so this is worked out once for each set of
+    them; for few sets only, because a client may send names without end.
     """
     return tuple(key for key in keys if key.startswith("HTTP_") and _is_unwanted(key[5:], trusted))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import BadRequest, ConfigurationError
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Match", "Mount", "Router"]
 
+_encoded = lru_cache(256)(encode_path)  # there are few prefixes
 # Where a path may mean another one to somebody who decodes or normalises it.
 _AMBIGUOUS = re.compile(r"//|/\.|\\|%")
 
@@ -127,7 +129,7 @@ class Router:
             self._check(mount, path, rest, host)
         public = script + mount.path
         raw_path, query = raw_target(environ, script + path)
-        prefix = encode_path(public)
+        prefix = _encoded(public)
         raw_rest = cut(raw_path, public, prefix) if public else raw_path
         return Match(mount, public, prefix, rest, raw_rest, query)
 

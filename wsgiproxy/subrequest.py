@@ -6,9 +6,10 @@ import io
 import itertools
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
 from .errors import AuthFailed
+from .target import encode_path
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -110,7 +111,7 @@ def derive(environ: WSGIEnvironment, path: str | None = None) -> dict[str, Any]:
     if path is not None:
         raw_path, _, asked["QUERY_STRING"] = path.partition("?")
         asked["PATH_INFO"] = unquote_to_bytes(raw_path).decode("latin-1")
-        asked["REQUEST_URI"] = _quoted(root) + path
+        asked["REQUEST_URI"] = encode_path(root) + path
     asked["wsgi.input"] = io.BytesIO()
     asked[DEPTH] = environ.get(DEPTH, 0) + 1
     if asked[DEPTH] > 3:
@@ -120,13 +121,9 @@ def derive(environ: WSGIEnvironment, path: str | None = None) -> dict[str, Any]:
 
 def original_uri(environ: WSGIEnvironment) -> str:
     """Path and query of a request, encoded, from what every server gives."""
-    path = _quoted(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")) or "/"
+    path = encode_path(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")) or "/"
     query = environ.get("QUERY_STRING", "")
     return f"{path}?{query}" if query else path
-
-
-def _quoted(path: str) -> str:
-    return quote(path.encode("latin-1"), safe="/:@!$&'()*+,;=~-._")
 
 
 def ask(app: WSGIApplication, environ: dict[str, Any]) -> Answer:

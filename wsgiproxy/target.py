@@ -5,7 +5,6 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
@@ -79,7 +78,6 @@ def _agrees(raw_path: str, path: str) -> bool:
     return replaced.encode().decode("latin-1") == path
 
 
-@lru_cache(1024)
 def encode_path(path: str) -> str:
     """A decoded path (PEP 3333: bytes as latin-1) as it goes over the wire."""
     return quote(path.encode("latin-1"), safe=_PATH_SAFE)
