@@ -27,6 +27,11 @@ from tests.support import (
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"
 CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n"
 
+# From Python 3.13 on, wsgiref's own buffer complains when it is collected after its connection.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in.*IOBase:pytest.PytestUnraisableExceptionWarning"
+)
+
 #: Servers that keep a client's connection for the next request.
 KEEPING = ("waitress", "gunicorn-gthread", "gunicorn-gevent", "cheroot")
 #: Servers that give no way to the client's socket: its leaving shows on writing only.
