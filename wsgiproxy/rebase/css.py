@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from .editor import Editor
 from .escapes import apply, decode_css
 from .mapper import REACH, Edit, Mapper
 
@@ -30,8 +31,6 @@ _IMPORT = re.compile(rb"@import(?![\w\-])", re.IGNORECASE)
 _FUNCTION = re.compile(rb"(?<![\w\-\\\x80-\xff])(?:(url)|(?:-webkit-)?image-set)\Z", re.IGNORECASE)
 #: How much of what went before must be seen to know a function's name.
 _BEHIND = len("-webkit-image-set(") + 1
-#: The bytes that are worked on at once.
-_PIECE = 1 << 16
 _BLANKS = re.compile(rb"[ \t\n\r\f]*")
 _URL = re.compile(rb"[^)\\ \t\n\r\f\"'(]*(?:\\[^\n\r\f][^)\\ \t\n\r\f\"'(]*)*")
 _URL_STOP = re.compile(rb"[)\\]")
@@ -51,7 +50,7 @@ def css_edits(mapper: Mapper, text: bytes) -> list[Edit]:
     return editor.edits
 
 
-class CssEditor:
+class CssEditor(Editor):
     """Maps the URLs of one style sheet.
 
     What has not been decided yet is held back: never more than ``REACH`` bytes.
@@ -60,24 +59,14 @@ class CssEditor:
     """
 
     def __init__(self, mapper: Mapper) -> None:
-        self._mapper = mapper
-        self._rest = b""
+        super().__init__(mapper)
         self._before = b""  # the byte before `_rest`, for the look-behinds
-        self._out: list[bytes] = []
         self._state = self._plain
         self._quote = b'"'
         self._importing = False  # behind @import, where a string is a URL
         self._depth = 0  # parentheses open since image-set
-        self._last = False
         #: Where to note each edit, for a text that is fed in one piece.
         self.edits: list[Edit] | None = None
-
-    def feed(self, data: bytes) -> bytes:
-        """The next bytes of the sheet, edited as far as they can be judged."""
-        for start in range(0, len(data) or 1, _PIECE):
-            self._feed(data[start : start + _PIECE])
-        made, self._out = b"".join(self._out), []
-        return made
 
     def _feed(self, data: bytes) -> None:
         text = self._before + self._rest + data
@@ -89,21 +78,6 @@ class CssEditor:
             done = at
         self._before = text[max(done - _BEHIND, 0) : done]
         self._rest = text[done:]
-
-    def finish(self) -> bytes:
-        """What was held back; the sheet is over."""
-        self._last = True
-        return self.feed(b"")
-
-    def _pass(self, text: bytes, at: int, end: int) -> int:
-        """Let bytes through as they are."""
-        self._out.append(text[at:end])
-        return end
-
-    def _hold(self, text: bytes, at: int, keep: int) -> int:
-        """Let all but the last ``keep`` bytes through; at the end these too."""
-        end = len(text) if self._last else len(text) - keep
-        return self._pass(text, at, end) if end > at else -1
 
     def _plain(self, text: bytes, at: int) -> int:
         if self._importing:

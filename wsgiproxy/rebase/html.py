@@ -13,6 +13,7 @@ from functools import partial
 from . import grammar
 from .attributes import Attribute, edit_tag, get, is_foreign
 from .css import CssEditor
+from .editor import Editor
 from .escapes import apply
 from .manifest import WholeEditor, edit_import_map
 from .mapper import REACH, Mapper
@@ -21,11 +22,9 @@ __all__ = ["LIMIT", "HtmlEditor"]
 
 #: Bytes of a tag that is edited as a whole, and of an attribute that is edited at all.
 LIMIT = 1 << 16
-#: The bytes that are worked on at once.
-_PIECE = 1 << 16
 
 
-class HtmlEditor:
+class HtmlEditor(Editor):
     """Maps the URLs of one page, and puts a script in front of all others.
 
     :param script: what goes in front of the page's first element that is neither
@@ -43,34 +42,23 @@ class HtmlEditor:
     def __init__(
         self, mapper: Mapper, script: bytes = b"", modules: bytes = b"", *, is_xml: bool = False
     ) -> None:
-        self._mapper = mapper
+        super().__init__(mapper)
         self._script_tag = script
         self._modules_tag = modules
         self._is_xml = is_xml
         self._depth = 1 if is_xml else 0  # within svg and math
-        self._rest = b""
-        self._out: list[bytes] = []
         self._state = self._data
         self._name = b""  # the element whose tag or text is being read
         self._quote = b'"'
         self._level = 0  # of escape within a script: none, <!--, <!-- <script
         self._sink: CssEditor | WholeEditor | None = None
-        self._last = False
-
-    def feed(self, data: bytes) -> bytes:
-        """The next bytes of the page, edited as far as they can be judged."""
-        for start in range(0, len(data) or 1, _PIECE):
-            self._feed(data[start : start + _PIECE])
-        made, self._out = b"".join(self._out), []
-        return made
 
     def finish(self) -> bytes:
         """What was held back; the page is over."""
         self._last = True
         self._feed(b"")
         self._close_sink()
-        made, self._out = b"".join(self._out), []
-        return made
+        return self._made()
 
     def _feed(self, data: bytes) -> None:
         text = self._rest + data
@@ -81,16 +69,6 @@ class HtmlEditor:
                 break
             done = at
         self._rest = text[done:]
-
-    def _pass(self, text: bytes, at: int, end: int) -> int:
-        """Let bytes through as they are."""
-        self._out.append(text[at:end])
-        return end
-
-    def _hold(self, text: bytes, at: int, keep: int) -> int:
-        """Let all but the last ``keep`` bytes through; at the end these too."""
-        end = len(text) if self._last else len(text) - keep
-        return self._pass(text, at, end) if end > at else -1
 
     def _wait(self, text: bytes, at: int) -> int:
         """See more first, or let everything through if there is no more."""
