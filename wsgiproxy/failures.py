@@ -9,7 +9,7 @@ from typing import Any
 
 from webob.acceptparse import create_accept_header
 
-from .errors import ClientGone, ExchangeError
+from .errors import ExchangeError
 
 __all__ = ["SERVERS", "answer", "log_failure", "new_request_id"]
 
@@ -49,8 +49,6 @@ def log_failure(error: ExchangeError, request_id: str, method: str, prefix: str)
     nor query stand in it, since both may hold secrets.
     """
     level = logging.DEBUG if error.party == "client" else logging.WARNING
-    if isinstance(error, ClientGone):
-        level = logging.DEBUG
     logger.log(
         level,
         "%s %s %s/ -> %d stage=%s party=%s error=%s: %s",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from . import headers as rules
 from .errors import ExchangeError, UpstreamBroken
 from .exchange import Exchange
+from .headers import HeaderList
 from .takeover import Takeover, find, is_direct, lift
 from .transport import Body, Head
 from .tunnel import Awaited, End, OnEnd, Reply, Stream, Tunnel, relay
@@ -35,8 +36,6 @@ __all__ = [
 #: are: its own ``start_response`` and the one that it was given. The first has to be ours, or
 #: there is one more middleware in between, which has said nothing.
 DIRECT = "wsgiproxy.start_response"
-
-HeaderList = list[tuple[str, str]]
 
 #: What a server is told that writes into the void: as little as PEP 3333 allows.
 _VOID = [("Content-Type", "application/octet-stream")]

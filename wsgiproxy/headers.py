@@ -13,6 +13,7 @@ __all__ = [
     "HOP_BY_HOP",
     "IDENTITY",
     "LITERAL",
+    "HeaderList",
     "connection_options",
     "is_claim",
     "is_identity",
@@ -21,6 +22,9 @@ __all__ = [
     "squash",
     "wire_name",
 ]
+
+#: Names and values in the order of the wire; repeats survive.
+HeaderList = list[tuple[str, str]]
 
 #: Fields that concern one connection and end at a proxy (RFC 9110, 7.6.1, and those that
 #: older software takes for such), with two more that a proxy answers for itself:

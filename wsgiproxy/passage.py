@@ -12,9 +12,10 @@ from . import failures
 from .client import client_of
 from .errors import ExchangeError, UpstreamBroken
 from .exchange import Exchange
+from .headers import HeaderList
 from .outgoing import outgoing, target_of
 from .request import clone, url_map
-from .response import HeaderList, ResponseBody, adapt_headers, status_line
+from .response import ResponseBody, adapt_headers, status_line
 from .routing import Match
 from .traffic import Trip
 from .transport import Head

@@ -63,9 +63,6 @@ class _Stack:
         except IndexError:
             raise queue.Empty from None
 
-    def qsize(self) -> int:
-        return len(self._idle)
-
 
 _QueueClass: Any = _Stack
 

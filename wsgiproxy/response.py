@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from . import headers as rules
 from .errors import ClientGone, ExchangeError
 from .exchange import Exchange
+from .headers import HeaderList
 from .mapping import UrlMap
 from .transport import Head
 
 __all__ = ["ResponseBody", "adapt_headers", "status_line"]
-
-HeaderList = list[tuple[str, str]]
 
 # What to do with a header by its lower-cased name: drop it, or the method of UrlMap that
 # translates it. Alt-Svc would send clients past us (RFC 7838).

@@ -10,10 +10,19 @@ from urllib.parse import quote, unquote_to_bytes
 
 from .errors import BadRequest
 
-__all__ = ["climbs", "cut", "encode_path", "encode_query", "normal", "raw_target", "unquote"]
+__all__ = [
+    "PATH_SAFE",
+    "climbs",
+    "cut",
+    "encode_path",
+    "encode_query",
+    "normal",
+    "raw_target",
+    "unquote",
+]
 
 #: What ``quote`` leaves alone in a path: RFC 3986, 3.3 (pchar) and the slash.
-_PATH_SAFE = "/:@!$&'()*+,;=~-._"
+PATH_SAFE = "/:@!$&'()*+,;=~-._"
 #: Every printable ASCII character: to encode the rest of a raw target only.
 _ASCII = "".join(map(chr, range(0x21, 0x7F)))
 _UNUSUAL = re.compile(r"[^\x21\x22\x24-\x3e\x40-\x7e]")
@@ -80,7 +89,7 @@ def _agrees(raw_path: str, path: str) -> bool:
 
 def encode_path(path: str) -> str:
     """A decoded path (PEP 3333: bytes as latin-1) as it goes over the wire."""
-    return quote(path.encode("latin-1"), safe=_PATH_SAFE)
+    return quote(path.encode("latin-1"), safe=PATH_SAFE)
 
 
 def encode_query(query: str) -> str:

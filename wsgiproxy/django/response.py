@@ -12,11 +12,10 @@ from django.http import HttpResponse, StreamingHttpResponse
 from urllib3 import HTTPHeaderDict
 
 from .. import headers as rules
+from ..headers import HeaderList
 from ..subrequest import Answer
 
 __all__ = ["ProxyResponse", "get_django_response"]
-
-HeaderList = list[tuple[str, str]]
 
 
 class ProxyResponse:

@@ -10,11 +10,10 @@ from django.core.exceptions import BadRequest
 from django.utils.encoding import escape_uri_path, repercent_broken_unicode
 
 from ..mounted import cut
+from ..target import PATH_SAFE
 
-__all__ = ["SAFE", "Place", "place_of"]
+__all__ = ["Place", "place_of"]
 
-#: What ``quote`` leaves alone in a path that has been decoded.
-SAFE = "/:@!$&'()*+,;=~-._"
 _ABSOLUTE_FORM = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
 
@@ -36,7 +35,7 @@ def place_of(request: Any, path: str) -> Place:
     captured = path if match is None else match.kwargs.get("path", path)
     if not request.path.endswith(captured):
         # The part for the upstream is not the URL's last: links cannot be mapped to it.
-        return Place(_script(request).rstrip("/"), captured, quote(captured, safe=SAFE), "/")
+        return Place(_script(request).rstrip("/"), captured, quote(captured, safe=PATH_SAFE), "/")
     head = request.path[: len(request.path) - len(captured)]
     raw_path = _raw_path(request)
     raw = cut(raw_path, head.encode())

@@ -26,10 +26,11 @@ from ..options import check_names
 from ..outgoing import SUPPRESS
 from ..redirects import apply, redirect_of
 from ..route import Route
+from ..target import PATH_SAFE
 from .headers import apply_changes, normalize_request_headers
 from .plumbing import VIEW, as_wsgi, environ_of, pools, prepare, read_rewrite, site
 from .response import ProxyResponse, get_django_response
-from .targets import SAFE, Place, place_of
+from .targets import Place, place_of
 
 __all__ = ["InvalidUpstream", "ProxyView"]
 
@@ -165,7 +166,7 @@ class ProxyView(View):  # type: ignore[misc]  # Django has no types
         if path == self._place.path:
             quoted = self._place.raw
         else:
-            quoted = quote(path.encode("utf-8", "surrogatepass"), safe=SAFE)
+            quoted = quote(path.encode("utf-8", "surrogatepass"), safe=PATH_SAFE)
         return quoted.replace("%20", "+") if self._spaces_are_plus() else quoted
 
     def get_encoded_query_params(self) -> str:

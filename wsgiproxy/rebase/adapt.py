@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from ..errors import ExchangeError
+from ..headers import HeaderList
 from .codings import Decoder, Encoder, known_codings, narrowed, normal
 from .css import CssEditor
 from .html import HtmlEditor
@@ -19,8 +20,6 @@ from .runtime import NAME, Runtime
 from .validators import mixed, unmixed, was_mixed
 
 __all__ = ["Rebasing"]
-
-HeaderList = list[tuple[str, str]]
 
 _DOCUMENTS = frozenset(("document", "iframe", "frame", "embed", "object", "fencedframe"))
 # By these, libraries tell that a script asks for a piece of a page.

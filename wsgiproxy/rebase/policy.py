@@ -9,12 +9,11 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from ..headers import HeaderList
 from .mapper import Mapper
 from .runtime import Runtime
 
 __all__ = ["Tags", "edit_policies", "tags_for"]
-
-HeaderList = list[tuple[str, str]]
 
 _POLICIES = ("content-security-policy", "content-security-policy-report-only")
 _NONCE = re.compile(r"'nonce-([A-Za-z0-9+/_=-]+)'", re.IGNORECASE)

@@ -11,7 +11,9 @@ import logging
 import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from ..target import encode_path
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -23,7 +25,6 @@ logger = logging.getLogger("wsgiproxy.rebase")
 _NAVIGATIONS = frozenset(("document", "iframe", "frame", "embed", "object", "fencedframe"))
 _INVALID = re.compile(r"[\x00-\x20\x7f\\]|[^\x00-\x7f]")
 _DOTS = re.compile(r"/\.\.?(?:/|\Z)")
-_PATH_SAFE = "/:@!$&'()*+,;=~-._"
 
 
 def stray_target(environ: Mapping[str, Any], prefixes: Iterable[str], host: str) -> str | None:
@@ -90,7 +91,7 @@ class Strays:
         return self._after_404(environ, target, start_response)
 
     def _prefixes(self, environ: WSGIEnvironment) -> list[str]:
-        script = quote(environ.get("SCRIPT_NAME", "").encode("latin-1"), safe=_PATH_SAFE)
+        script = encode_path(environ.get("SCRIPT_NAME", ""))
         host = environ.get("HTTP_HOST", "").lower()
         name = re.sub(r":[0-9]*\Z", "", host)
         return [script + prefix for prefix, own in self._mounts if own in ("", host, name)]
@@ -183,7 +184,7 @@ def _target(environ: Mapping[str, Any]) -> str | None:
     if not raw.startswith("/") or raw.startswith("//") or _INVALID.search(raw):
         path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
         query = environ.get("QUERY_STRING", "")
-        raw = quote(path.encode("latin-1"), safe=_PATH_SAFE) + ("?" + query if query else "")
+        raw = encode_path(path) + ("?" + query if query else "")
     path = _unquoted(raw.partition("?")[0])
     if not raw.startswith("/") or _INVALID.search(raw) or _DOTS.search(path) or "\\" in path:
         return None
