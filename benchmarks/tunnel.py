@@ -109,7 +109,7 @@ def switching(head: bytes) -> bytes:
     import base64
     import hashlib
 
-    from wsgiproxy.upgrade import WEBSOCKET_GUID
+    from wsgiproxy.protocol.upgrade import WEBSOCKET_GUID
 
     key = head.lower().split(b"sec-websocket-key: ")[1].split(b"\r\n")[0]
     start = head.lower().index(b"sec-websocket-key: ") + len(b"sec-websocket-key: ")

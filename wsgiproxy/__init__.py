@@ -10,7 +10,7 @@
 from .errors import ConfigurationError, ExchangeError, ProxyError
 from .hostproxy import HostProxy, TransparentProxy
 from .middleware import ProxyMiddleware
-from .route import Route
+from .routing.route import Route
 from .upstream import Upstream
 
 __all__ = [

@@ -2,12 +2,11 @@
 
     ProxyError
     ├── ConfigurationError            at start: a wrong option, URL, file or prefix
-    ├── TakeoverRefused               a server keeps its connection; never seen by users
+    ├── HijackRefused                 a server keeps its connection; never seen by users
     └── ExchangeError                 one request failed; carries status, stage and party
         ├── BadRequest          400   the client sent what cannot be forwarded
         ├── Unauthorized        401   nobody is logged in who may use the route
         ├── Forbidden           403   the user may not use the route
-        ├── RequestTimeout      408   the client stopped sending its body
         ├── BodyTooLarge        413   the request body is over ``max_body``
         ├── ClientGone          499   the client left; nobody is there to be told
         ├── AuthFailed          500   who may pass, or who the user is, could not be found out
@@ -35,10 +34,10 @@ __all__ = [
     "ConfigurationError",
     "ExchangeError",
     "Forbidden",
+    "HijackRefused",
     "LoopDetected",
     "NoUpstream",
     "ProxyError",
-    "RequestTimeout",
     "TakeoverRefused",
     "TooBusy",
     "Unauthorized",
@@ -57,8 +56,12 @@ class ConfigurationError(ProxyError, ValueError):
     """A setting that cannot work; raised at start, names the thing and the remedy."""
 
 
-class TakeoverRefused(ProxyError):
+class HijackRefused(ProxyError):
     """The client's connection cannot be taken from its server now, or bytes would be lost."""
+
+
+#: The name until version 1.0.
+TakeoverRefused = HijackRefused
 
 
 class ExchangeError(ProxyError):
@@ -96,12 +99,6 @@ class BadRequest(ExchangeError):
     """The client sent what cannot be forwarded safely."""
 
     status, reason, party, error = 400, "Bad Request", "client", "http_request_error"
-
-
-class RequestTimeout(ExchangeError):
-    """The client stopped sending in the middle of its body."""
-
-    status, reason, party, error = 408, "Request Timeout", "client", "http_request_error"
 
 
 class Unauthorized(ExchangeError):

@@ -24,10 +24,10 @@ from werkzeug.exceptions import BadRequest
 from werkzeug.routing import BaseConverter
 
 from . import errors
+from .embedding import EmbeddedProxy, moved, place
 from .errors import ConfigurationError
-from .mounted import Mounted, moved, place
-from .options import NAMES
-from .route import Route
+from .routing.route import Route
+from .settings.kinds import NAMES
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -99,7 +99,7 @@ def proxy_view(upstream: Any, **options: Any) -> Callable[..., Response]:
 
     It takes the last part of the URL as ``path``; :func:`mount` makes fitting rules.
     """
-    mounted = Mounted(Route(upstream, **options), _site)
+    mounted = EmbeddedProxy(Route(upstream, **options), _site)
 
     def view(path: str = "", **others: Any) -> Response:
         environ = request.environ

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigurationError
 from .middleware import ProxyMiddleware
-from .options import check_names
-from .route import Route
+from .routing.route import Route
+from .settings.options import check_names
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

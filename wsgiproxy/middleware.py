@@ -6,18 +6,19 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from . import failures
+from . import error_pages as failures
 from .errors import ExchangeError
-from .passage import Passage
-from .request import pseudonym
-from .route import Route
-from .routing import Match, Mount, Router
-from .traffic import Traffic
+from .forwarding.forwarder import Forwarder
+from .forwarding.limits import Limits
+from .forwarding.prepare import pseudonym
+from .routing.route import Route
+from .routing.router import Match, Mount, Router
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-    from .auth import Gate
+    from .access.check import AccessCheck
+    from .access.identity import Identity
 
 __all__ = ["ProxyMiddleware"]
 
@@ -40,7 +41,7 @@ class ProxyMiddleware:
     one of a route's ``trusted_proxies``.
 
     ``failures`` counts what went wrong by the name of the error. What happens to one request
-    is in :class:`~wsgiproxy.passage.Passage`.
+    is in :class:`~wsgiproxy.forwarding.forwarder.Forwarder`.
     """
 
     def __init__(
@@ -54,8 +55,9 @@ class ProxyMiddleware:
         self.failures: Counter[str] = Counter()
         mounts = self.router.mounts
         self.pseudonym = pseudonym(f"{m.host}{m.prefix}={m.route.upstream!r}" for m in mounts)
-        self.traffic = Traffic(mounts, self.note)
+        self.traffic = Limits(mounts, self.note)
         self.gates = {m: _gate(m.route, app) for m in mounts if m.route.auth or m.route.redirects}
+        self.identities = {m: _identity(m.route) for m in mounts if m.route.tells_identity}
         self._candidates = self.router.candidates
         if any(mount.route.rebase for mount in mounts):
             self.app = _with_strays(app, mounts)
@@ -80,7 +82,7 @@ class ProxyMiddleware:
         self, match: Match, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
         """Answer a request that belongs to a route."""
-        return Passage(self, match, environ, start_response).run()
+        return Forwarder(self, match, environ, start_response).run()
 
     def note(self, error: ExchangeError, mount: Mount, method: str) -> str:
         """Count and log a failure; the id of its log line."""
@@ -90,14 +92,20 @@ class ProxyMiddleware:
         return request_id
 
 
-def _gate(route: Route, app: WSGIApplication) -> Gate:
-    from .auth import Gate
+def _gate(route: Route, app: WSGIApplication) -> AccessCheck:
+    from .access.check import AccessCheck
 
-    return Gate(route, app)
+    return AccessCheck(route, app)
+
+
+def _identity(route: Route) -> Identity:
+    from .access.identity import Identity
+
+    return Identity.of(route)
 
 
 def _with_strays(app: WSGIApplication, mounts: Iterable[Mount]) -> WSGIApplication:
+    from .protocol.request_target import encode_path
     from .rebase import Strays
-    from .target import encode_path
 
     return Strays(app, [(encode_path(m.path), m.host) for m in mounts if m.route.rebase])

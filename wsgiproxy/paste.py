@@ -19,10 +19,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from .config import Config, from_strings
+from .cli.document import Config, from_strings
+from .cli.serve import not_found
 from .errors import ConfigurationError
 from .middleware import ProxyMiddleware
-from .server import not_found
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication

@@ -23,8 +23,8 @@ from pyramid.httpexceptions import HTTPBadRequest
 from pyramid.response import Response
 
 from . import errors
-from .mounted import Mounted, moved, place
-from .route import Route
+from .embedding import EmbeddedProxy, moved, place
+from .routing.route import Route
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -107,7 +107,7 @@ def proxy_view(upstream: Any, **options: Any) -> Callable[[Any, Any], Response]:
     :param upstream, options: as for :class:`~wsgiproxy.Route`.
     :raises ConfigurationError: for an option that cannot work.
     """
-    mounted = Mounted(Route(upstream, **options), _site)
+    mounted = EmbeddedProxy(Route(upstream, **options), _site)
 
     def view(context: Any, request: Any) -> Response:
         environ = request.environ

@@ -9,7 +9,7 @@ from typing import Any
 from django.template import loader
 from django.views.generic.base import ContextMixin
 
-from ..mounted import Mounted
+from ..embedding import EmbeddedProxy
 from ..theming import ThemeMiddleware
 from .plumbing import VIEW, site
 from .views import ProxyView
@@ -52,12 +52,12 @@ class DiazoProxyView(ProxyView, ContextMixin):  # type: ignore[misc]  # Django h
     def _key(self, upstream: str) -> tuple[Any, ...]:
         return (*super()._key(upstream), self.diazo_rules, self.diazo_theme_template is None)
 
-    def _make(self, upstream: str) -> Mounted:
+    def _make(self, upstream: str) -> EmbeddedProxy:
         if self.diazo_rules is None or self.diazo_theme_template is None:
             return super()._make(upstream)
         options = {"html5": self.html5, "client_off": True, **self.theme_options}
         rules = self.diazo_rules
-        return Mounted(
+        return EmbeddedProxy(
             self.get_route(upstream),
             site,
             lambda proxy: ThemeMiddleware(proxy, rules=rules, theme=_theme, **options),

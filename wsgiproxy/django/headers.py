@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
-from .. import headers as rules
-from ..headers import LITERAL
+from ..protocol import fields as rules
+from ..protocol.fields import LITERAL
 
 __all__ = ["apply_changes", "normalize_request_headers"]
 
@@ -30,7 +30,7 @@ def _name(key: str) -> str | None:
         return "Content-Type"
     if not key.startswith("HTTP_") or key == "HTTP_HOST":
         return None
-    short = rules.squash(key)
+    short = rules.fold_name(key)
     name = rules.wire_name(key[5:])
     if name is None or name.lower() in rules.HOP_BY_HOP or name == "Content-Length":
         return None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.exceptions import ImproperlyConfigured
 
 from ..errors import ConfigurationError
-from ..redirects import Rule, read_rule
+from ..protocol.url_rules import Rule, read_rule
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

@@ -11,9 +11,9 @@ from django.conf import settings
 from django.http import HttpResponse, StreamingHttpResponse
 from urllib3 import HTTPHeaderDict
 
-from .. import headers as rules
-from ..headers import HeaderList
-from ..subrequest import Answer
+from ..access.subrequest import Answer
+from ..protocol import fields as rules
+from ..protocol.fields import HeaderList
 
 __all__ = ["ProxyResponse", "get_django_response"]
 

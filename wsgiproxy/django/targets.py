@@ -9,8 +9,8 @@ from urllib.parse import quote, unquote_to_bytes
 from django.core.exceptions import BadRequest
 from django.utils.encoding import escape_uri_path, repercent_broken_unicode
 
-from ..mounted import cut
-from ..target import PATH_SAFE
+from ..embedding import cut
+from ..protocol.request_target import PATH_SAFE
 
 __all__ = ["Place", "place_of"]
 

@@ -19,14 +19,14 @@ from django.shortcuts import redirect, resolve_url
 from django.views.generic import View
 
 from .. import errors
+from ..access.identity import encode
+from ..embedding import EmbeddedProxy, moved
 from ..errors import ConfigurationError
-from ..identity import encode
-from ..mounted import Mounted, moved
-from ..options import check_names
-from ..outgoing import SUPPRESS
-from ..redirects import apply, redirect_of
-from ..route import Route
-from ..target import PATH_SAFE
+from ..forwarding.serialize import SUPPRESS
+from ..protocol.request_target import PATH_SAFE
+from ..protocol.url_rules import apply, redirect_of
+from ..routing.route import Route
+from ..settings.options import check_names
 from .headers import apply_changes, normalize_request_headers
 from .plumbing import VIEW, as_wsgi, environ_of, pools, prepare, read_rewrite, site
 from .response import ProxyResponse, get_django_response
@@ -71,7 +71,7 @@ class ProxyView(View):  # type: ignore[misc]  # Django has no types
     """
 
     _upstream: Any = None
-    _mounted: dict[Any, Mounted] | None = None
+    _mounted: dict[Any, EmbeddedProxy] | None = None
     route_options: dict[str, Any] = {}  # noqa: RUF012 - replaced, never changed
     add_remote_user = False
     remote_user_header = "Remote-User"
@@ -242,7 +242,7 @@ class ProxyView(View):  # type: ignore[misc]  # Django has no types
 
     # -- inside ----------------------------------------------------------------------------------
 
-    def _proxy(self, upstream: str) -> Mounted:
+    def _proxy(self, upstream: str) -> EmbeddedProxy:
         """The mounted route, made at first use and shared by the requests of one URL pattern."""
         assert self._mounted is not None
         key = self._key(upstream)
@@ -257,8 +257,8 @@ class ProxyView(View):  # type: ignore[misc]  # Django has no types
     def _key(self, upstream: str) -> tuple[Any, ...]:
         return upstream, self.add_x_forwarded
 
-    def _make(self, upstream: str) -> Mounted:
-        return Mounted(self.get_route(upstream), site)
+    def _make(self, upstream: str) -> EmbeddedProxy:
+        return EmbeddedProxy(self.get_route(upstream), site)
 
     def _query(self, request: Any) -> str:
         query = self.get_encoded_query_params()

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from ..errors import ExchangeError
-from ..headers import HeaderList
+from ..protocol.fields import HeaderList
 from .codings import Decoder, Encoder, known_codings, narrowed, normal
 from .css import CssEditor
 from .html import HtmlEditor

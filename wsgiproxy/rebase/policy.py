@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from ..headers import HeaderList
+from ..protocol.fields import HeaderList
 from .mapper import Mapper
 from .runtime import Runtime
 

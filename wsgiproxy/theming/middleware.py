@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from ..options import check_names
+from ..settings.options import check_names
 from .decide import deciding_headers, is_fragment, is_html, is_ignored
 from .filters import FilterVisit, filter_expression
 from .settings import ThemeOptions

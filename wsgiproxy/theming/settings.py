@@ -10,18 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..errors import ConfigurationError
-from ..options import (
-    BOOLEAN,
-    COUNT,
-    NAMES,
-    SIZE,
-    TEXT,
-    Kind,
-    Options,
-    choice,
-    import_object,
-    option,
-)
+from ..settings.kinds import BOOLEAN, COUNT, NAMES, SIZE, TEXT, choice, import_object
+from ..settings.options import Kind, Options, option
 
 __all__ = ["DOCUMENT_PARAMS", "PAIRS", "SOURCE", "ThemeOptions"]
 

@@ -1,0 +1,1 @@
+"""Who the user is, who may pass, and whose cookies are whose."""

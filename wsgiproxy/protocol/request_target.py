@@ -1,0 +1,110 @@
+"""How paths and queries are spelt: in the request line, in PEP 3333, and upstream."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, unquote_to_bytes
+
+from ..errors import BadRequest
+
+__all__ = [
+    "PATH_SAFE",
+    "climbs",
+    "cut",
+    "encode_path",
+    "encode_query",
+    "normal",
+    "raw_target",
+    "unquote",
+]
+
+#: What ``quote`` leaves alone in a path: RFC 3986, 3.3 (pchar) and the slash.
+PATH_SAFE = "/:@!$&'()*+,;=~-._"
+#: Every printable ASCII character: to encode the rest of a raw target only.
+_ASCII = "".join(map(chr, range(0x21, 0x7F)))
+_UNUSUAL = re.compile(r"[^\x21\x22\x24-\x3e\x40-\x7e]")
+_INVALID_TARGET = re.compile(r"[\x00-\x20\x7f#]")
+_ABSOLUTE_FORM = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+
+
+def unquote(path: str) -> str:
+    """A path decoded once, one character for each byte."""
+    return unquote_to_bytes(path.encode("latin-1")).decode("latin-1")
+
+
+def climbs(rest: str) -> bool:
+    """Whether dots lead above where a path begins, at any point of it."""
+    depth = 0
+    for segment in rest.split("/"):
+        if segment == "..":
+            depth -= 1
+        elif segment not in ("", "."):
+            depth += 1
+        if depth < 0:
+            return True
+    return False
+
+
+def normal(path: str) -> str:
+    """A path as somebody would read it who resolves dots and doubled slashes."""
+    return posixpath.normpath("/" + path.lstrip("/"))
+
+
+def raw_target(environ: Mapping[str, Any], path: str) -> tuple[str, str]:
+    """The path as the client spelt it, and the query with its question mark.
+
+    The server's raw target counts only if it says the same as ``SCRIPT_NAME`` and
+    ``PATH_INFO``, which an outer middleware may have changed; else these are encoded.
+    """
+    raw: str = environ.get("REQUEST_URI") or environ.get("RAW_URI") or ""
+    query = environ.get("QUERY_STRING", "")
+    if raw == path and not query and not _UNUSUAL.search(raw):
+        return path, ""
+    if raw and not raw.startswith("/"):
+        raw = _ABSOLUTE_FORM.sub("", raw, count=1)
+    raw_path, mark, raw_query = raw.partition("?")
+    if _INVALID_TARGET.search(raw):
+        raise BadRequest(f"invalid request target {raw[:200]!r}")
+    if not raw_path.isascii():
+        raw_path = quote(raw_path.encode("latin-1"), safe=_ASCII)
+    # waitress collapses the slashes at the start of PATH_INFO, not of the raw target.
+    if raw_path != path and not _agrees(raw_path, path):
+        raw_path = encode_path(path)
+    if raw_query != query or not query.isascii():
+        return raw_path, encode_query(query)
+    return raw_path, mark + raw_query
+
+
+def _agrees(raw_path: str, path: str) -> bool:
+    decoded = unquote(raw_path)
+    if decoded.lstrip("/") == path.lstrip("/"):
+        return True
+    # Werkzeug's server puts replacement characters where the bytes are no UTF-8.
+    replaced = decoded.encode("latin-1").decode("utf-8", "replace")
+    return replaced.encode().decode("latin-1") == path
+
+
+def encode_path(path: str) -> str:
+    """A decoded path (PEP 3333: bytes as latin-1) as it goes over the wire."""
+    return quote(path.encode("latin-1"), safe=PATH_SAFE)
+
+
+def encode_query(query: str) -> str:
+    """A query with its question mark; what may not stand in a target is encoded."""
+    return "?" + quote(query.encode("latin-1"), safe=_ASCII) if query else ""
+
+
+def cut(raw_path: str, public: str, prefix: str) -> str:
+    """The raw path behind the prefix, whose spelling must have the prefix's segments."""
+    raw_path = "/" + raw_path.lstrip("/")
+    if raw_path.startswith(prefix) and raw_path[len(prefix) : len(prefix) + 1] in ("", "/"):
+        return raw_path[len(prefix) :]
+    parts = raw_path.split("/", public.count("/") + 1)
+    count = public.count("/") + 1
+    segments = [unquote(part) for part in parts[:count]]
+    if segments != public.split("/"):
+        raise BadRequest(f"{raw_path!r} spells the prefix {prefix!r} with encoded slashes")
+    return "/" + parts[count] if len(parts) > count else ""

@@ -1,0 +1,1 @@
+"""Which route a request belongs to: prefixes, hosts and the settings of a route."""

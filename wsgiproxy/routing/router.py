@@ -1,0 +1,159 @@
+"""The match: which route a request belongs to and what is asked of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from ..errors import BadRequest, ConfigurationError
+from ..protocol.request_target import climbs, cut, encode_path, normal, raw_target, unquote
+from ..settings.options import check_names
+from .route import Route
+
+__all__ = ["Match", "Mount", "Router"]
+
+_encoded = lru_cache(256)(encode_path)  # there are few prefixes
+# Where a path may mean another one to somebody who decodes or normalises it.
+_AMBIGUOUS = re.compile(r"//|/\.|\\|%")
+
+
+class Mount:
+    """A route at its prefix, with what can be computed before the first request."""
+
+    __slots__ = ("host", "inside", "origin", "path", "prefix", "route")
+
+    def __init__(self, prefix: str, route: Route) -> None:
+        if not prefix.startswith("/") or re.search(r"//|/\.\.?(/|$)|[?#%\\\x00-\x20\x7f]", prefix):
+            raise ConfigurationError(
+                f"prefix {prefix!r} is no plain path; write one such as /new_req, not encoded"
+            )
+        self.prefix = prefix.rstrip("/")
+        #: As PATH_INFO spells it: UTF-8 bytes as latin-1 characters (PEP 3333).
+        self.path = self.prefix.encode().decode("latin-1")
+        self.route = route
+        self.host = (route.host_match or "").lower()
+        servers = route.upstream.servers
+        #: The names by which the upstream means itself, and its origin, as it is told it.
+        self.inside = frozenset[str]().union(*(server.origins for server in servers))
+        self.origin = f"{servers[0].scheme}://{servers[0].netloc}"
+        if route.host not in ("upstream", "client"):
+            self.inside |= {route.host}
+            self.origin = f"{servers[0].scheme}://{route.host}"
+
+    def takes(self, path: str, host: str) -> bool:
+        """Whether a request for this decoded path at this host is the route's."""
+        mine = self.path
+        return (
+            path.startswith(mine)
+            and (len(path) == len(mine) or path[len(mine)] == "/")
+            and (not self.host or _is_host(host, self.host))
+        )
+
+
+class Match(NamedTuple):
+    """What a request asks of a route."""
+
+    mount: Mount
+    public: str  #: the path of the prefix for the client, decoded as PEP 3333 has it
+    prefix: str  #: the same, percent-encoded; empty for the root
+    path: str  #: the rest, decoded; empty or with a slash first
+    raw_path: str  #: the rest as the client spelt it, or encoded once
+    query: str  #: the query as it came, with its question mark if there was one
+
+
+class Router:
+    """Finds the route with the longest prefix that ends on a segment boundary.
+
+    :param routes: URL, :class:`Route` or :class:`Upstream` by prefix; or pairs of these, for
+        routes that differ by ``host_match`` only.
+    :param defaults: options for the routes that are given as URLs.
+    :raises ConfigurationError: for two equal prefixes, or an unknown option.
+    """
+
+    def __init__(
+        self,
+        routes: Mapping[str, Any] | Iterable[tuple[str, Any]],
+        defaults: Mapping[str, Any],
+    ) -> None:
+        check_names(defaults, Route.table(), "route defaults")
+        pairs = routes.items() if isinstance(routes, Mapping) else routes
+        self.mounts = [Mount(prefix, _as_route(given, defaults, prefix)) for prefix, given in pairs]
+        seen: set[tuple[str, str]] = set()
+        for mount in self.mounts:
+            if (mount.prefix, mount.host) in seen:
+                raise ConfigurationError(
+                    f"two routes for prefix {mount.prefix or '/'!r}; merge them or change one"
+                )
+            seen.add((mount.prefix, mount.host))
+        self._everywhere = self._starting_with("")
+        self._by_segment = {
+            segment: self._starting_with(segment)
+            for segment in {_segment(mount.path) for mount in self.mounts}
+        }
+
+    def _starting_with(self, segment: str) -> tuple[Mount, ...]:
+        chosen = [mount for mount in self.mounts if _segment(mount.path) in ("", segment)]
+        return tuple(sorted(chosen, key=lambda mount: (-len(mount.path), not mount.host)))
+
+    def candidates(self, path: str) -> tuple[Mount, ...]:
+        """The mounts that may take a path, by its first segment; the hot path's one look-up."""
+        return self._by_segment.get(path[1:].partition("/")[0], self._everywhere)
+
+    def find(self, path: str, host: str) -> Mount | None:
+        """The mount for a decoded path at a host."""
+        for mount in self.candidates(path):
+            if mount.takes(path, host):
+                return mount
+        return None
+
+    def match(self, environ: Mapping[str, Any]) -> Match | None:
+        """What this request asks, or ``None`` if no route is concerned.
+
+        :raises BadRequest: for a path that leaves its prefix once it is decoded or
+            normalised, that could be another route's, or that is no valid target.
+        """
+        path = environ.get("PATH_INFO", "")
+        host = environ.get("HTTP_HOST", "")
+        mount = self.find(path, host)
+        if mount is None:
+            return None
+        script = environ.get("SCRIPT_NAME", "")
+        rest = path[len(mount.path) :]
+        if _AMBIGUOUS.search(path):
+            self._check(mount, path, rest, host)
+        public = script + mount.path
+        raw_path, query = raw_target(environ, script + path)
+        prefix = _encoded(public)
+        raw_rest = cut(raw_path, public, prefix) if public else raw_path
+        return Match(mount, public, prefix, rest, raw_rest, query)
+
+    def _check(self, mount: Mount, path: str, rest: str, host: str) -> None:
+        """The most decoded reading of a path must stay with this route and prefix."""
+        for _ in range(3):
+            path, rest = path.replace("\\", "/"), rest.replace("\\", "/")
+            if climbs(rest):
+                raise BadRequest(f"{path!r} leaves the prefix {mount.prefix!r}")
+            if self.find(normal(path), host) is not mount:
+                raise BadRequest(f"{path!r} may mean another route than {mount.prefix!r}")
+            decoded = unquote(path)
+            if decoded == path:
+                return
+            path, rest = decoded, unquote(rest)
+
+
+def _as_route(given: Any, defaults: Mapping[str, Any], prefix: str) -> Route:
+    try:
+        return given if isinstance(given, Route) else Route(given, **defaults)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"route {prefix}: {error}") from None
+
+
+def _segment(path: str) -> str:
+    return path[1:].partition("/")[0]
+
+
+def _is_host(host: str, wanted: str) -> bool:
+    host = host.lower()
+    return host == wanted or (":" not in wanted and re.sub(r":[0-9]*$", "", host) == wanted)
