@@ -17,6 +17,7 @@ from ..errors import ConfigurationError
 from .body import to_utf8
 from .check import check_rules, explain, find_conflicts, parse_rules, rules_parser
 from .includes import IncludeResolver, blank_environ, fetch_page, sub_environ
+from .markup import mend_theme
 from .page import PageError
 from .protect import Protection
 from .settings import DOCUMENT_PARAMS, ThemeOptions
@@ -157,7 +158,8 @@ def _theme_document(theme: str | None, library: Library, protection: Protection)
     if theme is None:
         return None
     document = library.open(theme, "theme")
-    return Document(protection.apply(to_utf8(document.getvalue(), None)), document.name)
+    markup = mend_theme(to_utf8(document.getvalue(), None))
+    return Document(mend_theme(protection.apply(markup)), document.name)
 
 
 def _access(options: ThemeOptions) -> Any:
@@ -195,7 +197,7 @@ def app_reader(app: WSGIApplication, options: ThemeOptions) -> Any:
 
     def ask(url: str) -> bytes:
         try:
-            return fetch_page(app, sub_environ(blank_environ(), url), options)
+            return fetch_page(app, sub_environ(blank_environ(), url), options)[0]
         except PageError as error:
             raise FileNotFoundError(f"{url} from the application: {error}") from None
 

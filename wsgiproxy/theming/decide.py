@@ -16,6 +16,7 @@ __all__ = [
     "is_html",
     "is_ignored",
     "is_true",
+    "is_xhtml",
     "skips_response",
 ]
 
@@ -76,8 +77,16 @@ def deciding_headers(options: ThemeOptions) -> list[str]:
 
 def is_html(headers: Headers) -> bool:
     """Whether the type is one that is themed."""
-    kind = (find(headers, "content-type") or "").split(";", 1)[0].strip().lower()
-    return kind in _HTML
+    return _media_type(find(headers, "content-type")) in _HTML
+
+
+def is_xhtml(content_type: str | None) -> bool:
+    """Whether browsers read a page of this ``Content-Type`` as XML."""
+    return _media_type(content_type) == "application/xhtml+xml"
+
+
+def _media_type(content_type: str | None) -> str:
+    return (content_type or "").split(";", 1)[0].strip().lower()
 
 
 def skips_response(status: str, headers: Headers, options: ThemeOptions) -> str | None:

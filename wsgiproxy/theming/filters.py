@@ -15,7 +15,7 @@ from urllib.parse import unquote_plus
 from lxml import etree
 
 from .body import codings_of, decode, offer, to_utf8
-from .decide import skips_response
+from .decide import is_xhtml, skips_response
 from .exchange import Exchange, Verdict
 from .page import PageError, parse
 from .validators import CHANGED_HEADERS, find, replace
@@ -90,7 +90,8 @@ class FilterVisit:
         codings = codings_of(find(exchange.original, "content-encoding") or "") or []
         plain = decode(exchange.body, codings, self._options.max_size, self._options.max_ratio)
         try:
-            page = parse(to_utf8(plain or b"", find(exchange.original, "content-type")))
+            kind = find(exchange.original, "content-type")
+            page = parse(to_utf8(plain or b"", kind), is_xhtml=is_xhtml(kind))
             found = xpath(page)
         except (PageError, etree.XPathError):
             return None

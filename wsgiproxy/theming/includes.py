@@ -13,7 +13,9 @@ from urllib.parse import unquote_to_bytes, urljoin, urlsplit
 from lxml import etree
 
 from .body import codings_of, decode, offer, to_utf8
-from .page import PageError
+from .decide import is_xhtml
+from .markup import mend_theme
+from .page import PageError, mended
 from .sources import NETWORK, Library, local_path
 from .validators import Headers, find
 
@@ -90,10 +92,11 @@ class IncludeResolver(etree.Resolver):  # type: ignore[misc]  # lxml carries no 
     def _read(self, url: str) -> bytes:
         if url.startswith(NETWORK):
             library = Library(self._options.read_network, self._options.max_size, None)
-            return to_utf8(library.fetch(url).getvalue(), None)
+            return mended(to_utf8(library.fetch(url).getvalue(), None))
         if "://" in url:
             return self._read_file(url)
-        return fetch_page(self._app, sub_environ(CURRENT.get(), url), self._options)
+        page, kind = fetch_page(self._app, sub_environ(CURRENT.get(), url), self._options)
+        return mended(page, is_xhtml=is_xhtml(kind))
 
     def _read_file(self, url: str) -> bytes:
         path = Path(local_path(url)).resolve()
@@ -103,7 +106,7 @@ class IncludeResolver(etree.Resolver):  # type: ignore[misc]  # lxml carries no 
             raise PermissionError("it lies neither beside the rules nor beside the theme")
         if path.stat().st_size > self._options.max_size:
             raise PageError("it is over max_size")
-        return to_utf8(path.read_bytes(), None)
+        return mend_theme(to_utf8(path.read_bytes(), None))
 
 
 def blank_environ() -> WSGIEnvironment:
@@ -171,8 +174,10 @@ def sub_environ(environ: WSGIEnvironment | None, url: str) -> WSGIEnvironment:
     }
 
 
-def fetch_page(app: WSGIApplication, environ: WSGIEnvironment, options: ThemeOptions) -> bytes:
-    """A page of the application as UTF-8 HTML; scripts and styles in their elements.
+def fetch_page(
+    app: WSGIApplication, environ: WSGIEnvironment, options: ThemeOptions
+) -> tuple[bytes, str]:
+    """A page of the application as UTF-8, scripts and styles in their elements; its type.
 
     :raises PageError: for any status but 200, and for what is too large or no text.
     """
@@ -191,7 +196,8 @@ def fetch_page(app: WSGIApplication, environ: WSGIEnvironment, options: ThemeOpt
             size = _checked(answer, size + len(chunk), options)
     finally:
         getattr(found, "close", lambda: None)()
-    return _as_html(answer[0][1], b"".join(written), options)
+    headers = answer[0][1]
+    return _as_html(headers, b"".join(written), options), _kind(headers)
 
 
 def _checked(answer: list[tuple[str, Headers]], size: int, options: ThemeOptions) -> int:

@@ -8,7 +8,11 @@ from typing import Any
 
 from lxml import etree
 
-__all__ = ["DOCTYPE", "PageError", "parse", "serialise", "set_charset", "show_error"]
+from .elements import FOREIGN_ROOTS
+from .markup import UNKNOWN_VOID, MarkupError, check_closed, mend_page, mend_xhtml
+from .tokens import RAW_TEXT
+
+__all__ = ["DOCTYPE", "PageError", "mended", "parse", "serialise", "set_charset", "show_error"]
 
 _RAW_TEXT = ("iframe", "noembed", "noframes", "xmp")
 _LIMITS = (etree.ErrorTypes.ERR_RESOURCE_LIMIT, etree.ErrorTypes.ERR_DOCUMENT_END)
@@ -43,6 +47,15 @@ _SVG_NAMES = (
 _SVG_CASE = {name.lower().encode(): name.encode() for name in _SVG_NAMES.split()}
 _SVG = re.compile(rb"<svg\b.*?</svg>", re.DOTALL)
 _SVG_NAME = re.compile(rb"(?:(?<=</)|(?<=[< ]))(?:%b)(?==\"|[ >])" % b"|".join(_SVG_CASE))
+_RAW_NAMES = frozenset(name.decode() for name in RAW_TEXT)
+_VOID_NAMES = [name.decode() for name in sorted(UNKNOWN_VOID)]
+_FOREIGN_NAMES = [name.decode() for name in sorted(FOREIGN_ROOTS)]
+# libxml2 may close an element later than browsers do: "<svg><td></svg><style>".
+_HIDDEN_TAGS = etree.XPath(
+    f"boolean(//*[{' or '.join(f'self::{name}' for name in sorted(_RAW_NAMES))}]"
+    "[contains(., '<')][ancestor::svg or ancestor::math or ancestor::select])"
+)
+_HIDING = (b"<svg", b"<math", b"<select")
 _FATAL = etree.ErrorLevels.FATAL
 
 
@@ -50,15 +63,51 @@ class PageError(Exception):
     """A page that cannot be themed without losing some of it; the message says why."""
 
 
-def parse(data: bytes) -> Any:
+def mended(data: bytes, *, is_xhtml: bool = False) -> bytes:
+    """The source of a page in a form that any parser of libxml2 reads as browsers do.
+
+    :param data: UTF-8.
+    :param is_xhtml: whether browsers read the page as XML.
+    :raises PageError: as :func:`parse` does.
+    """
+    try:
+        data = mend_xhtml(data) if is_xhtml else mend_page(data)
+    except MarkupError as error:
+        raise PageError(str(error)) from None
+    if any(map(data.lower().__contains__, _HIDING)):
+        _tree_of(data)
+    return data
+
+
+def parse(data: bytes, *, is_xhtml: bool = False) -> Any:
     """The tree of a page.
 
     External entities and DTDs are unknown to HTML, and nothing is ever fetched.
 
     :param data: UTF-8.
-    :raises PageError: for an empty page, and one that lxml would cut at its limits
-        (elements nested deeper than 255, texts over 10 MB).
+    :param is_xhtml: whether browsers read the page as XML.
+    :raises PageError: for an empty page, one that lxml would cut at its limits
+        (elements nested deeper than 255, texts over 10 MB), and one that libxml2 would
+        read otherwise than browsers.
     """
+    try:
+        root = _tree_of(mend_xhtml(data) if is_xhtml else mend_page(data)).getroot()
+        last = _last_element(root)
+        if last.tag in _RAW_NAMES:
+            check_closed(data, last.tag, last.text or "")
+        return root.getroottree()
+    except MarkupError as error:
+        raise PageError(str(error)) from None
+
+
+def _last_element(root: Any) -> Any:
+    """The element that the end of the page stands in or behind."""
+    while len(root):
+        root = root[-1]
+    return root
+
+
+def _tree_of(data: bytes) -> Any:
     parser = etree.HTMLParser(encoding="utf-8", no_network=True, huge_tree=False)
     try:
         root = etree.fromstring(data, parser)
@@ -69,6 +118,8 @@ def parse(data: bytes) -> Any:
     for entry in parser.error_log:
         if entry.level == _FATAL and entry.type in _LIMITS:
             raise PageError(f"it is over a limit of the parser: {entry.message}")
+    if _HIDDEN_TAGS(root):
+        raise PageError("raw text in its svg, math or select may be tags")
     return root.getroottree()
 
 
@@ -78,9 +129,12 @@ def serialise(tree: Any, charset: str, doctype: str | None) -> bytes:
     :param doctype: the whole ``<!DOCTYPE ...>``; ``None`` writes none.
     """
     raw = _set_raw_text_aside(tree)
+    void = _mark_void(tree)
     page = _write(tree, charset, doctype)
     if any(map(page.__contains__, _ESCAPES)) and _HARM.search(page):
         page = _with_exact_urls(tree, page, charset, doctype)
+    if void:
+        page = re.sub(rb"</%b[a-z]+>" % void, b"", page).replace(void, b"")
     if b"<svg" in page:
         page = _SVG.sub(_with_svg_case, page)
     for token, text in raw.items():
@@ -105,6 +159,24 @@ def _set_raw_text_aside(tree: Any) -> dict[str, str]:
             found[token] = text
             element.text = token
     return found
+
+
+def _mark_void(tree: Any) -> bytes:
+    """The token that now stands before the names of void elements libxml2 does not know.
+
+    It would write ``<wbr></wbr>``; the end tag can be told by the token and left out.
+    """
+    found = [
+        element
+        for element in tree.iter(*_VOID_NAMES)
+        if len(element) == 0
+        and not element.text
+        and next(element.iterancestors(*_FOREIGN_NAMES), None) is None
+    ]
+    token = f"wsgiproxy-{secrets.token_hex(12)}-" if found else ""
+    for element in found:
+        element.tag = token + element.tag
+    return token.encode()
 
 
 def _with_svg_case(drawing: re.Match[bytes]) -> bytes:

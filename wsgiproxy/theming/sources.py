@@ -14,6 +14,7 @@ from lxml import etree
 
 from ..errors import ConfigurationError
 from .body import to_utf8
+from .markup import mend_theme
 
 __all__ = ["NETWORK", "OURS", "CompileResolver", "Document", "Library", "stamp"]
 
@@ -128,5 +129,5 @@ class CompileResolver(etree.Resolver):  # type: ignore[misc]  # lxml carries no 
             return None
         content = self._library.fetch(url.removeprefix(OURS)).getvalue()
         if self._protect is not None:
-            content = self._protect(to_utf8(content, None))
+            content = mend_theme(self._protect(mend_theme(to_utf8(content, None))))
         return self.resolve_string(content, context, base_url=url)

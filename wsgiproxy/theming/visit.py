@@ -13,7 +13,7 @@ from webob import Request
 from ..errors import ConfigurationError
 from .body import codings_of, decode, to_utf8
 from .compile import Compiled
-from .decide import deciding_headers, is_html, skips_response
+from .decide import deciding_headers, is_html, is_xhtml, skips_response
 from .exchange import Exchange, Verdict
 from .includes import CURRENT
 from .page import DOCTYPE, PageError, parse, serialise, set_charset, show_error
@@ -194,7 +194,8 @@ class Visit:
             log.info("%s passes unthemed: %s", self._path, reason)
             return None
         try:
-            page = parse(to_utf8(plain, find(exchange.original, "content-type")))
+            kind = find(exchange.original, "content-type")
+            page = parse(to_utf8(plain, kind), is_xhtml=is_xhtml(kind))
             result = self._transform(theme, page)
         except (PageError, etree.LxmlError, ValueError) as error:
             log.warning("%s passes unthemed: %s", self._path, error)
