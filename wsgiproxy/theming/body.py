@@ -11,6 +11,7 @@ __all__ = ["codings_of", "decode", "offer", "to_utf8"]
 
 _RATIO_FROM = 64 << 10
 _MAX_CODINGS = 3
+_PIECE = 4 << 10
 
 
 def _load_brotli() -> Any:
@@ -69,15 +70,18 @@ def decode(data: bytes, codings: list[str], max_size: int, max_ratio: int) -> by
 
 def _gunzip(data: bytes, limit: int) -> bytes | None:
     """All members of a gzip file (RFC 1952 section 2.2); padding after them is ignored."""
-    parts, size = [], 0
+    parts, size, at = [], 0, 0
     while True:
         stream = zlib.decompressobj(16 + zlib.MAX_WBITS)
-        parts.append(stream.decompress(data, limit - size + 1))
-        size += len(parts[-1])
-        if size > limit or not stream.eof:
-            return None
-        data = stream.unused_data
-        if not data.startswith(b"\x1f\x8b"):
+        while not stream.eof:
+            # In pieces: what a member leaves over is copied, and there may be many members.
+            piece = data[at : at + _PIECE]
+            parts.append(stream.decompress(piece, limit - size + 1))
+            size += len(parts[-1])
+            if size > limit or not piece:
+                return None
+            at += len(piece) - len(stream.unused_data)
+        if not data.startswith(b"\x1f\x8b", at):
             return b"".join(parts)
 
 

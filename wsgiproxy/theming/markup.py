@@ -40,8 +40,9 @@ _SPECIAL = b"|".join(sorted({*REGIONS, *UNKNOWN_VOID, b"plaintext"}))
 _NEEDS_WALK = re.compile(rb"<(?:%b)[ \t\n\f\r/>]" % _SPECIAL)
 # Texts and tags that need no look where no region is open, at most so many at a time.
 _PLAIN = re.compile(
-    rb"""(?: [^<]+ | < (?! /? (?i:%b|%b) [ \t\n\f\r/>] ) /? [A-Za-z] [^ \t\n\f\r/>]*
-    (?:%b){0,%d} [ \t\n\f\r]* > ){0,1000}"""
+    rb"""(?: [^<]+
+      | < (?! /? (?i:%b|%b) [ \t\n\f\r/>] ) /? [A-Za-z] [^ \t\n\f\r/>]* (?=[ \t\n\f\r/>])
+        (?:%b){0,%d} [ \t\n\f\r]* > ){0,1000}"""
     % (_SPECIAL, b"|".join(sorted(RAW_TEXT)), ATTRIBUTE, MAX_ATTRIBUTES),
     re.VERBOSE,
 )

@@ -17,9 +17,10 @@ __all__ = ["DOCTYPE", "PageError", "mended", "parse", "serialise", "set_charset"
 _RAW_TEXT = ("iframe", "noembed", "noframes", "xmp")
 _LIMITS = (etree.ErrorTypes.ERR_RESOURCE_LIMIT, etree.ErrorTypes.ERR_DOCUMENT_END)
 _RAW_URL = "wsgiproxy-raw-url"
+_URL_NAMES = ("href", "src", "action", "name")
 _SPACED = etree.XPath(
-    "//@*[(name()='href' or name()='src' or name()='action' or name()='name')"
-    " and translate(., ' \t\n\r{}|\\^`\"<>', '') != .]/.."
+    "//*[@*[(name()='href' or name()='src' or name()='action' or name()='name')"
+    " and translate(., ' \t\n\r{}|\\^`\"<>', '') != .]]"
 )
 # Escapes that change what a URL means; a blank inside of one is the same as %20.
 _HARM = re.compile(rb"%20[\"}]|{%20|%0[9AD]|%7[BD]| name=\"[^\"]*%20")
@@ -44,9 +45,7 @@ _SVG_NAMES = (
     " surfaceScale systemLanguage tableValues targetX targetY textLength textPath viewBox"
     " viewTarget xChannelSelector yChannelSelector zoomAndPan"
 )
-_SVG_CASE = {name.lower().encode(): name.encode() for name in _SVG_NAMES.split()}
-_SVG = re.compile(rb"<svg\b.*?</svg>", re.DOTALL)
-_SVG_NAME = re.compile(rb"(?:(?<=</)|(?<=[< ]))(?:%b)(?==\"|[ >])" % b"|".join(_SVG_CASE))
+_SVG_CASE = {name.lower(): name for name in _SVG_NAMES.split()}
 _RAW_NAMES = frozenset(name.decode() for name in RAW_TEXT)
 _VOID_NAMES = [name.decode() for name in sorted(UNKNOWN_VOID)]
 _FOREIGN_NAMES = [name.decode() for name in sorted(FOREIGN_ROOTS)]
@@ -126,19 +125,23 @@ def _tree_of(data: bytes) -> Any:
 def serialise(tree: Any, charset: str, doctype: str | None) -> bytes:
     """The tree as HTML5.
 
+    :param tree: changed on the way, so that it can be written once only.
+    :param charset: the encoding of the page; what it does not have becomes references.
     :param doctype: the whole ``<!DOCTYPE ...>``; ``None`` writes none.
     """
-    raw = _set_raw_text_aside(tree)
-    void = _mark_void(tree)
+    token = f"wsgiproxy-{secrets.token_hex(12)}-"
+    raw = _set_raw_text_aside(tree, token)
+    has_void = _mark_void(tree, token)
+    _set_svg_case(tree)
     page = _write(tree, charset, doctype)
     if any(map(page.__contains__, _ESCAPES)) and _HARM.search(page):
         page = _with_exact_urls(tree, page, charset, doctype)
-    if void:
-        page = re.sub(rb"</%b[a-z]+>" % void, b"", page).replace(void, b"")
-    if b"<svg" in page:
-        page = _SVG.sub(_with_svg_case, page)
-    for token, text in raw.items():
-        page = page.replace(token.encode(), text.encode(charset, "xmlcharrefreplace"))
+    mark = token.encode()
+    if raw:
+        texts = [text.encode(charset, "xmlcharrefreplace") for text in raw]
+        page = re.sub(rb"%b(\d+)z" % mark, lambda found: texts[int(found[1])], page)
+    if has_void:
+        page = re.sub(rb"</%b[a-z]+>" % mark, b"", page).replace(mark, b"")
     return page
 
 
@@ -149,22 +152,26 @@ def _write(tree: Any, charset: str, doctype: str | None) -> bytes:
     return written
 
 
-def _set_raw_text_aside(tree: Any) -> dict[str, str]:
-    """Tokens for texts whose markup characters HTML does not escape and libxml2 does."""
-    found: dict[str, str] = {}
+def _set_raw_text_aside(tree: Any, token: str) -> list[str]:
+    """The texts whose markup characters HTML does not escape and libxml2 does.
+
+    In the tree a token with the number of the text, as in ``wsgiproxy-...-0z``, stands for each.
+    """
+    found: list[str] = []
     for element in tree.iter(*_RAW_TEXT):
         text = element.text
         if text and ("<" in text or "&" in text or ">" in text):
-            token = f"wsgiproxy-{secrets.token_hex(12)}"
-            found[token] = text
-            element.text = token
+            element.text = f"{token}{len(found)}z"
+            found.append(text)
     return found
 
 
-def _mark_void(tree: Any) -> bytes:
-    """The token that now stands before the names of void elements libxml2 does not know.
+def _mark_void(tree: Any, token: str) -> bool:
+    """Put the token before the names of void elements that libxml2 does not know.
 
     It would write ``<wbr></wbr>``; the end tag can be told by the token and left out.
+
+    :returns: whether there are any.
     """
     found = [
         element
@@ -173,14 +180,26 @@ def _mark_void(tree: Any) -> bytes:
         and not element.text
         and next(element.iterancestors(*_FOREIGN_NAMES), None) is None
     ]
-    token = f"wsgiproxy-{secrets.token_hex(12)}-" if found else ""
     for element in found:
         element.tag = token + element.tag
-    return token.encode()
+    return bool(found)
 
 
-def _with_svg_case(drawing: re.Match[bytes]) -> bytes:
-    return _SVG_NAME.sub(lambda name: _SVG_CASE[name[0]], drawing[0])
+def _set_svg_case(tree: Any) -> None:
+    """Give the names in drawings the case that SVG has them in."""
+    for drawing in tree.iter("svg"):
+        if next(drawing.iterancestors("svg"), None) is None:
+            for element in drawing.iter(etree.Element):
+                element.tag = _SVG_CASE.get(element.tag, element.tag)
+                if not _SVG_CASE.keys().isdisjoint(element.attrib):
+                    _rename_attributes(element)
+
+
+def _rename_attributes(element: Any) -> None:
+    attributes = element.items()
+    element.attrib.clear()
+    for name, value in attributes:
+        element.set(_SVG_CASE.get(name, name), value)
 
 
 def _with_exact_urls(tree: Any, page: bytes, charset: str, doctype: str | None) -> bytes:
@@ -195,7 +214,7 @@ def _with_exact_urls(tree: Any, page: bytes, charset: str, doctype: str | None) 
         return page
     token = f"{_RAW_URL}-{secrets.token_hex(8)}-"
     for element in elements:
-        for name in ("href", "src", "action", "name"):
+        for name in _URL_NAMES:
             if name in element.attrib:
                 element.set(token + name, element.attrib.pop(name))
     return _write(tree, charset, doctype).replace(token.encode(), b"")

@@ -27,6 +27,7 @@ class Protection:
     def __init__(self) -> None:
         self._prefix = f"wsgiproxy-{secrets.token_hex(12)}-"
         self._tokens: dict[str, str] = {}
+        self._known: dict[str, str] = {}
         self._pattern = re.compile(re.escape(self._prefix.encode()) + rb"\d+z")
 
     def apply(self, theme: bytes) -> bytes:
@@ -54,11 +55,10 @@ class Protection:
         return self.undo(stylesheet)
 
     def _token(self, content: str) -> str:
-        for token, known in self._tokens.items():
-            if known == content:
-                return token
-        token = f"{self._prefix}{len(self._tokens)}z"
-        self._tokens[token] = content
+        token = self._known.get(content)
+        if token is None:
+            token = self._known[content] = f"{self._prefix}{len(self._tokens)}z"
+            self._tokens[token] = content
         return token
 
     def _protect_node(self, node: Any) -> None:
@@ -69,7 +69,7 @@ class Protection:
         elif isinstance(node.tag, str):
             if not _is_name(node.tag):
                 node.tag = self._token(node.tag)
-            bad = [name for name in node.attrib if not _is_known(name, node)]
+            bad = {name for name in node.attrib if not _is_known(name, node)}
             if bad:
                 kept = [(name, value) for name, value in node.attrib.items()]
                 node.attrib.clear()

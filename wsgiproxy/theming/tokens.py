@@ -31,7 +31,7 @@ ATTRIBUTE = rb"""
       | [ \t\n\f\r]* = [ \t\n\f\r]*
         (?: "[^"]*" | '[^']*' | [^ \t\n\f\r"'>] [^ \t\n\f\r>]* (?=[ \t\n\f\r>]) | (?=>) ) )
 """
-_NAME = rb"<(/?) ([A-Za-z][^ \t\n\f\r/>]*)"
+_NAME = rb"<(/?) ([A-Za-z][^ \t\n\f\r/>]*) (?=[ \t\n\f\r/>])"
 _TAG = re.compile(
     rb"%b ((?:%b){0,%d}) ([ \t\n\f\r/]*) >" % (_NAME, ATTRIBUTE, MAX_ATTRIBUTES), re.VERBOSE
 )
