@@ -16,7 +16,7 @@ from lxml import etree
 
 from .body import codings_of, decode, offer, to_utf8
 from .decide import is_xhtml, skips_response
-from .exchange import Exchange, Verdict
+from .held_response import HeldResponse, Verdict
 from .page import PageError, parse
 from .validators import CHANGED_HEADERS, find, replace
 
@@ -64,33 +64,33 @@ class FilterVisit:
             xpath = etree.XPath(self._expression[:_MAX_EXPRESSION] or "/")
         except etree.XPathError:
             return _refuse(start_response)
-        exchange = Exchange(start_response, self._judge, self._options.max_size)
-        passed = exchange.ask(app, self._asked)
+        held = HeldResponse(start_response, self._judge, self._options.max_size)
+        passed = held.ask(app, self._asked)
         if passed is not None:
             return passed
-        body = self._part(exchange, xpath)
+        body = self._part(held, xpath)
         if body is None:
-            body = exchange.body
-            exchange.give_up()
+            body = held.body
+            held.give_up()
         else:
-            exchange.headers.append(("Content-Length", str(len(body))))
-            exchange.start()
+            held.headers.append(("Content-Length", str(len(body))))
+            held.start()
         return [body]
 
-    def _judge(self, exchange: Exchange) -> Verdict:
-        if skips_response(exchange.status, exchange.headers, self._options) is not None:
+    def _judge(self, held: HeldResponse) -> Verdict:
+        if skips_response(held.status, held.headers, self._options) is not None:
             return "pass"
         kind = self._options.content_type or "text/html"
-        exchange.headers = replace(
-            exchange.headers, *_DROPPED, content_type=f"{kind}; charset={self._options.charset}"
+        held.headers = replace(
+            held.headers, *_DROPPED, content_type=f"{kind}; charset={self._options.charset}"
         )
         return "pass" if self._asked.get("REQUEST_METHOD") == "HEAD" else "hold"
 
-    def _part(self, exchange: Exchange, xpath: Any) -> bytes | None:
-        codings = codings_of(find(exchange.original, "content-encoding") or "") or []
-        plain = decode(exchange.body, codings, self._options.max_size, self._options.max_ratio)
+    def _part(self, held: HeldResponse, xpath: Any) -> bytes | None:
+        codings = codings_of(find(held.original, "content-encoding") or "") or []
+        plain = decode(held.body, codings, self._options.max_size, self._options.max_ratio)
         try:
-            kind = find(exchange.original, "content-type")
+            kind = find(held.original, "content-type")
             page = parse(to_utf8(plain or b"", kind), is_xhtml=is_xhtml(kind))
             found = xpath(page)
         except (PageError, etree.XPathError):

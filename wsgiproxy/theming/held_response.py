@@ -10,23 +10,23 @@ from .validators import Headers
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-__all__ = ["Exchange", "Rest", "Verdict"]
+__all__ = ["HeldResponse", "Rest", "Verdict"]
 
 #: What becomes of a body: passed on as it comes, held to be themed, or not wanted.
 Verdict = Literal["pass", "hold", "discard"]
 
 
-class Exchange:
+class HeldResponse:
     """One answer of the application on its way to the server (PEP 3333).
 
     :param start_response: the server's.
-    :param judge: called with this exchange when status and headers are there; may change
+    :param judge: called with this response when status and headers are there; may change
         ``status`` and ``headers``, and says what becomes of the body.
     :param max_size: bytes; a held body that grows larger is passed on after all.
     """
 
     def __init__(
-        self, start_response: StartResponse, judge: Callable[[Exchange], Verdict], max_size: int
+        self, start_response: StartResponse, judge: Callable[[HeldResponse], Verdict], max_size: int
     ) -> None:
         self.status = ""
         self.headers: Headers = []
