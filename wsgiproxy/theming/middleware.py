@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..settings.options import check_names
 from .decide import deciding_headers, is_fragment, is_html, is_ignored
-from .filters import FilterVisit, filter_expression
+from .filtered_request import FilteredRequest, filter_expression
 from .settings import ThemeOptions
 from .store import ThemeStore
+from .themed_request import ThemedRequest
 from .validators import Headers, add_vary
-from .visit import Visit
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -59,14 +59,14 @@ class ThemeMiddleware:
         # 2. A part of a page is asked for: Diazo's includes by SSI or ESI.
         expression = filter_expression(environ) if options.filter_xpath else None
         if expression is not None:
-            return FilterVisit(environ, options, expression).answer(self.app, start_response)
+            return FilteredRequest(environ, options, expression).answer(self.app, start_response)
         # 3. What a script fetches stays as it is; caches are told why.
         if is_fragment(environ, options):
             return self.app(environ, self._with_vary(start_response))
         # 4. A page, perhaps.
         if store.current() is None:
             return self.app(environ, start_response)
-        return Visit(environ, options, store).answer(self.app, start_response)
+        return ThemedRequest(environ, options, store).answer(self.app, start_response)
 
     def _with_vary(self, start_response: StartResponse) -> StartResponse:
         names = deciding_headers(self.options)

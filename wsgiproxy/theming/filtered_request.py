@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from .settings import ThemeOptions
 
-__all__ = ["FilterVisit", "filter_expression"]
+__all__ = ["FilteredRequest", "filter_expression"]
 
 _MARK = ";filter_xpath="
 _MAX_EXPRESSION = 1000
@@ -46,7 +46,7 @@ def filter_expression(environ: WSGIEnvironment) -> str | None:
     return unquote_plus(query.rpartition(_MARK)[2]) if _MARK in query else None
 
 
-class FilterVisit:
+class FilteredRequest:
     """One request for a part of a page."""
 
     def __init__(self, environ: WSGIEnvironment, options: ThemeOptions, expression: str) -> None:

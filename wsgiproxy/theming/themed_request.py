@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .settings import ThemeOptions
     from .store import ThemeStore
 
-__all__ = ["Visit"]
+__all__ = ["ThemedRequest"]
 
 log = logging.getLogger("wsgiproxy.theming")
 
@@ -36,7 +36,7 @@ log = logging.getLogger("wsgiproxy.theming")
 _NOT_IN_304 = ("content-length", "content-encoding", "content-type", "content-language")
 
 
-class Visit:
+class ThemedRequest:
     """The way of one request: asked, judged, themed.
 
     :param environ: the client's request; it stays as it is.
