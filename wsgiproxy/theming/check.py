@@ -10,7 +10,7 @@ from cssselect.parser import SelectorError
 from lxml import etree
 
 from ..errors import ConfigurationError
-from .sources import CompileResolver, Document, Library
+from .source_reader import CompileResolver, Document, SourceReader
 
 __all__ = ["check_rules", "explain", "find_conflicts", "parse_rules", "rules_parser"]
 
@@ -40,31 +40,31 @@ _XPATH_NAMESPACES = {
 }
 
 
-def rules_parser(library: Library) -> Any:
+def rules_parser(reader: SourceReader) -> Any:
     """XML without external entities or DTDs, whatever the version of lxml does by default."""
     internal: Any = "internal" if etree.LXML_VERSION >= (5, 0) else False
     parser = etree.XMLParser(
         resolve_entities=internal, no_network=True, load_dtd=False, huge_tree=False
     )
-    parser.resolvers.add(CompileResolver(library))
+    parser.resolvers.add(CompileResolver(reader))
     return parser
 
 
-def parse_rules(rules: Document, library: Library) -> Any:
+def parse_rules(rules: Document, reader: SourceReader) -> Any:
     """The tree of the rules, with the rules they include in it."""
-    tree = etree.parse(Document(rules.getvalue(), rules.name), rules_parser(library))
+    tree = etree.parse(Document(rules.getvalue(), rules.name), rules_parser(reader))
     tree.xinclude()
     return tree
 
 
-def check_rules(rules: Document, library: Library) -> None:
+def check_rules(rules: Document, reader: SourceReader) -> None:
     """Look for what is wrong in the rules, while the lines are still known.
 
     :raises ConfigurationError: for what is no XML, an include that cannot be read, no
         rules, an unknown directive, and an XPath or CSS expression that is none.
     """
     try:
-        tree = parse_rules(rules, library)
+        tree = parse_rules(rules, reader)
     except etree.XMLSyntaxError as error:
         where = error.filename or rules.name
         raise ConfigurationError(f"rules {where}:{error.lineno}: {error.msg}") from None
@@ -108,9 +108,9 @@ def explain(error: Exception) -> str:
     return " ".join("; ".join([text, *extra]).split())
 
 
-def find_conflicts(rules: Document, library: Library) -> str:
+def find_conflicts(rules: Document, reader: SourceReader) -> str:
     """Where rules without a condition have the same place in the theme, for a message."""
-    tree = parse_rules(rules, library)
+    tree = parse_rules(rules, reader)
     lines: dict[tuple[str, ...], list[str]] = {}
     for element in tree.iter(f"{{{_DIAZO}}}replace", f"{{{_DIAZO}}}copy"):
         places = [f"{n.removeprefix(_CSS)}={v!r}" for n, v in element.items() if "theme" in n]

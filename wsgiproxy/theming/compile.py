@@ -21,7 +21,7 @@ from .markup import mend_theme
 from .page import PageError
 from .protect import Protection
 from .settings import DOCUMENT_PARAMS, ThemeOptions
-from .sources import NETWORK, OURS, CompileResolver, Document, Library
+from .source_reader import NETWORK, OURS, CompileResolver, Document, SourceReader
 from .stylesheet import changes_content, has_includes, improve
 
 if TYPE_CHECKING:
@@ -81,25 +81,25 @@ class Compiled:
 
 
 def compile_all(
-    options: ThemeOptions, app: WSGIApplication, theme: str | None, library: Library
+    options: ThemeOptions, app: WSGIApplication, theme: str | None, reader: SourceReader
 ) -> Compiled:
     """Compile the rules with a theme.
 
     :param theme: where the theme is, or its markup; ``None`` if the rules name theirs.
-    :param library: what was read is remembered there, also when this fails.
+    :param reader: what was read is remembered there, also when this fails.
     :raises ConfigurationError: names file, line and what is wrong.
     """
     with _ONE_AT_A_TIME:
-        rules = library.open(str(options.rules), "rules")
-        check_rules(rules, library)
+        rules = reader.open(str(options.rules), "rules")
+        check_rules(rules, reader)
         try:
-            return _compile(options, app, rules, theme, library)
+            return _compile(options, app, rules, theme, reader)
         except ConfigurationError:
             raise
         except (etree.LxmlError, OSError, ValueError, TypeError, LookupError) as error:
             message = explain(error)
             if "Multiple unconditional" in message:
-                where = find_conflicts(rules, library)
+                where = find_conflicts(rules, reader)
                 message += f" Give all but one of these a condition: {where}" if where else ""
             raise ConfigurationError(f"rules {rules.name}: {message}") from None
 
@@ -109,18 +109,18 @@ def _compile(
     app: WSGIApplication,
     rules: Document,
     theme: str | None,
-    library: Library,
+    reader: SourceReader,
 ) -> Compiled:
     protection = Protection()
     parser = etree.HTMLParser(encoding="utf-8", no_network=True)
-    parser.resolvers.add(CompileResolver(library, protection.apply))
+    parser.resolvers.add(CompileResolver(reader, protection.apply))
     stylesheet = compile_theme(
-        _without_network(rules, library),
-        theme=_theme_document(theme, library, protection),
+        _without_network(rules, reader),
+        theme=_theme_document(theme, reader, protection),
         absolute_prefix=options.prefix,
         includemode=options.includemode,
         parser=parser,
-        rules_parser=rules_parser(library),
+        rules_parser=rules_parser(reader),
         read_network=options.read_network,
         xsl_params=_known_params(options),
     )
@@ -128,7 +128,7 @@ def _compile(
     if options.html5:
         improve(stylesheet)
     text = etree.tostring(stylesheet)
-    folders = sorted({Path(path).resolve().parent for path in library.seen})
+    folders = sorted({Path(path).resolve().parent for path in reader.seen})
 
     runtime = etree.HTMLParser(encoding="utf-8", no_network=True)
     runtime.resolvers.add(IncludeResolver(app, options, folders))
@@ -141,9 +141,9 @@ def _compile(
     return Compiled(make, fingerprint, protection, has_includes(stylesheet), changes)
 
 
-def _without_network(rules: Document, library: Library) -> Document:
+def _without_network(rules: Document, reader: SourceReader) -> Document:
     """The rules for diazo: themes on the network are left to our resolver."""
-    tree = parse_rules(rules, library)
+    tree = parse_rules(rules, reader)
     network = [
         theme for theme in tree.iter("{*}theme") if theme.get("href", "").startswith(NETWORK)
     ]
@@ -154,10 +154,12 @@ def _without_network(rules: Document, library: Library) -> Document:
     return Document(etree.tostring(tree), rules.name)
 
 
-def _theme_document(theme: str | None, library: Library, protection: Protection) -> Document | None:
+def _theme_document(
+    theme: str | None, reader: SourceReader, protection: Protection
+) -> Document | None:
     if theme is None:
         return None
-    document = library.open(theme, "theme")
+    document = reader.open(theme, "theme")
     markup = mend_theme(to_utf8(document.getvalue(), None))
     return Document(mend_theme(protection.apply(markup)), document.name)
 

@@ -16,7 +16,7 @@ from .body import codings_of, decode, offer, to_utf8
 from .decide import is_xhtml
 from .markup import mend_theme
 from .page import PageError, mended
-from .sources import NETWORK, Library, local_path
+from .source_reader import NETWORK, SourceReader, local_path
 from .validators import Headers, find
 
 if TYPE_CHECKING:
@@ -91,8 +91,8 @@ class IncludeResolver(etree.Resolver):  # type: ignore[misc]  # lxml carries no 
 
     def _read(self, url: str) -> bytes:
         if url.startswith(NETWORK):
-            library = Library(self._options.read_network, self._options.max_size, None)
-            return mended(to_utf8(library.fetch(url).getvalue(), None))
+            reader = SourceReader(self._options.read_network, self._options.max_size, None)
+            return mended(to_utf8(reader.fetch(url).getvalue(), None))
         if "://" in url:
             return self._read_file(url)
         page, kind = fetch_page(self._app, sub_environ(CURRENT.get(), url), self._options)

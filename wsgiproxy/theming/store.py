@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
 from .compile import Compiled, app_reader, compile_all
-from .sources import Library, stamp
+from .source_reader import SourceReader, stamp
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -115,9 +115,9 @@ class ThemeStore:
             log.info("the theme was compiled again")
 
     def _compile(self, theme: Any) -> Compiled:
-        reader = app_reader(self._app, self._options)
-        library = Library(self._options.read_network, self._options.max_size, reader)
+        ask = app_reader(self._app, self._options)
+        reader = SourceReader(self._options.read_network, self._options.max_size, ask)
         try:
-            return compile_all(self._options, self._app, theme, library)
+            return compile_all(self._options, self._app, theme, reader)
         finally:
-            self._seen = self._seen | library.seen
+            self._seen = self._seen | reader.seen

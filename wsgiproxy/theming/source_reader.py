@@ -16,7 +16,7 @@ from ..errors import ConfigurationError
 from .body import to_utf8
 from .markup import mend_theme
 
-__all__ = ["NETWORK", "OURS", "CompileResolver", "Document", "Library", "stamp"]
+__all__ = ["NETWORK", "OURS", "CompileResolver", "Document", "SourceReader", "stamp"]
 
 #: Before a network URL: one that is fetched here and not by diazo, which has no limits.
 OURS = "wsgiproxy+"
@@ -41,7 +41,7 @@ def stamp(path: str) -> tuple[int, int, int] | None:
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 
-class Library:
+class SourceReader:
     """Reads what one compilation needs and remembers it.
 
     :param read_network: whether http, https and ftp URLs may be fetched.
@@ -119,15 +119,17 @@ class CompileResolver(etree.Resolver):  # type: ignore[misc]  # lxml carries no 
     There is a single resolver on purpose: lxml asks several in no certain order.
     """
 
-    def __init__(self, library: Library, protect: Callable[[bytes], bytes] | None = None) -> None:
-        self._library = library
+    def __init__(
+        self, reader: SourceReader, protect: Callable[[bytes], bytes] | None = None
+    ) -> None:
+        self._reader = reader
         self._protect = protect
 
     def resolve(self, url: str, pubid: str | None, context: object) -> object:
         """Called by lxml for each document; what it raises ends the compilation."""
         if url.startswith("file:///__diazo"):
             return None
-        content = self._library.fetch(url.removeprefix(OURS)).getvalue()
+        content = self._reader.fetch(url.removeprefix(OURS)).getvalue()
         if self._protect is not None:
             content = mend_theme(self._protect(mend_theme(to_utf8(content, None))))
         return self.resolve_string(content, context, base_url=url)
