@@ -16,6 +16,7 @@ from lxml import etree
 from ..errors import ConfigurationError
 from .body import to_utf8
 from .check import check_rules, explain, find_conflicts, parse_rules, rules_parser
+from .contract import check_diazo_functions, diazo_is_known, libxml2_is_known
 from .includes import IncludeResolver, blank_environ, fetch_page, sub_environ
 from .markup import mend_theme
 from .page import PageError
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 __all__ = ["Compiled", "compile_all"]
+
+check_diazo_functions(compile_theme)
 
 # diazo keeps its own stylesheets in module globals, which lxml must not run in two
 # threads at a time.
@@ -89,6 +92,7 @@ def compile_all(
     :param reader: what was read is remembered there, also when this fails.
     :raises ConfigurationError: names file, line and what is wrong.
     """
+    libxml2_is_known()
     with _ONE_AT_A_TIME:
         rules = reader.open(str(options.rules), "rules")
         check_rules(rules, reader)
@@ -124,8 +128,11 @@ def _compile(
         read_network=options.read_network,
         xsl_params=_known_params(options),
     )
-    changes = changes_content(stylesheet)
-    if options.html5:
+    # Of a stylesheet that is not known, the worst is assumed.
+    is_known = diazo_is_known()
+    changes = not is_known or changes_content(stylesheet)
+    includes = not is_known or has_includes(stylesheet)
+    if options.html5 and is_known:
         improve(stylesheet)
     text = etree.tostring(stylesheet)
     folders = sorted({Path(path).resolve().parent for path in reader.seen})
@@ -138,7 +145,7 @@ def _compile(
         return etree.XSLT(document, access_control=_access(options))
 
     fingerprint = _fingerprint(protection.neutral(text), options)
-    return Compiled(make, fingerprint, protection, has_includes(stylesheet), changes)
+    return Compiled(make, fingerprint, protection, includes, changes)
 
 
 def _without_network(rules: Document, reader: SourceReader) -> Document:

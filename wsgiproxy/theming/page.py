@@ -15,7 +15,9 @@ from .tokens import RAW_TEXT
 __all__ = ["DOCTYPE", "PageError", "mended", "parse", "serialise", "set_charset", "show_error"]
 
 _RAW_TEXT = ("iframe", "noembed", "noframes", "xmp")
-_LIMITS = (etree.ErrorTypes.ERR_RESOURCE_LIMIT, etree.ErrorTypes.ERR_DOCUMENT_END)
+# XML_ERR_RESOURCE_LIMIT of libxml2; the first releases of lxml 6 have no name for it.
+_RESOURCE_LIMIT = 114
+_LIMITS = (_RESOURCE_LIMIT, etree.ErrorTypes.ERR_DOCUMENT_END)
 _RAW_URL = "wsgiproxy-raw-url"
 _URL_NAMES = ("href", "src", "action", "name")
 _SPACED = etree.XPath(
