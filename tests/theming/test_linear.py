@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from tests.theming.conftest import rules
+from tests.theming.conftest import rules, zstd
 from wsgiproxy.theming import ThemeMiddleware
-from wsgiproxy.theming.body import codings_of, decode, offer, to_utf8
+from wsgiproxy.theming.charset import to_utf8
+from wsgiproxy.theming.codings import decoded, is_readable, offer
 from wsgiproxy.theming.decide import is_html
 from wsgiproxy.theming.markup import mend_page, mend_theme, mend_xhtml
 from wsgiproxy.theming.protect import Protection
@@ -122,8 +123,12 @@ def test_markup_takes_linear_time(name: str) -> None:
 
 SCANNERS: dict[str, tuple[Callable[[Any], object], Callable[[int], Any]]] = {
     "gzip members": (
-        lambda data: decode(data, ["gzip"], 1 << 30, 1 << 20),
+        lambda data: decoded(data, "gzip", max_size=1 << 30, max_ratio=1 << 20),
         lambda size: gzip.compress(b"") * (size // 20),
+    ),
+    "zstd frames": (
+        lambda data: decoded(data, "zstd", max_size=1 << 30, max_ratio=1 << 20),
+        lambda size: zstd.compress(b"x") * (size // 14),
     ),
     "charset": (lambda data: to_utf8(data, None), lambda size: b"<meta <!--" * (size // 10)),
     "no UTF-8": (lambda data: to_utf8(data, None), lambda size: b"\xff" * size),
@@ -136,7 +141,7 @@ SCANNERS: dict[str, tuple[Callable[[Any], object], Callable[[int], Any]]] = {
         lambda text: (to_utf8(b"", text), is_html([("Content-Type", text)])),
         lambda size: "; charset  " * (size // 11),
     ),
-    "content coding": (codings_of, lambda size: "gzip," * (size // 5)),
+    "content coding": (is_readable, lambda size: "gzip," * (size // 5)),
     "accepted codings": (offer, lambda size: "gzip;q=1 , " * (size // 11)),
     "entity tags": (
         lambda text: matches([unmix(etag)[0] for etag in asks_for(text)], '"x"'),

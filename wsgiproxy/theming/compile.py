@@ -14,7 +14,7 @@ from diazo.compiler import compile_theme, set_parser
 from lxml import etree
 
 from ..errors import ConfigurationError
-from .body import to_utf8
+from .charset import to_utf8
 from .check import check_rules, explain, find_conflicts, parse_rules, rules_parser
 from .contract import check_diazo_functions, diazo_is_known, libxml2_is_known
 from .includes import IncludeResolver, blank_environ, fetch_page, sub_environ

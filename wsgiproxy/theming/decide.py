@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .body import codings_of
+from .codings import is_readable
 from .settings import ThemeOptions
 from .validators import Headers, find
 
@@ -113,7 +113,7 @@ def _skips_body(headers: Headers, options: ThemeOptions) -> str | None:
         return "a download"
     if (find(headers, "x-accel-buffering") or "").strip().lower() == "no":
         return "X-Accel-Buffering: no"
-    if codings_of(find(headers, "content-encoding") or "") is None:
+    if not is_readable(find(headers, "content-encoding") or ""):
         return "an unknown Content-Encoding"
     length = find(headers, "content-length") or ""
     if length == "0":

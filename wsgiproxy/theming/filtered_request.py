@@ -14,7 +14,8 @@ from urllib.parse import unquote_plus
 
 from lxml import etree
 
-from .body import codings_of, decode, offer, to_utf8
+from .charset import to_utf8
+from .codings import decoded, offer
 from .decide import is_xhtml, skips_response
 from .held_response import HeldResponse, Verdict
 from .page import PageError, parse
@@ -87,8 +88,13 @@ class FilteredRequest:
         return "pass" if self._asked.get("REQUEST_METHOD") == "HEAD" else "hold"
 
     def _part(self, held: HeldResponse, xpath: Any) -> bytes | None:
-        codings = codings_of(find(held.original, "content-encoding") or "") or []
-        plain = decode(held.body, codings, self._options.max_size, self._options.max_ratio)
+        options = self._options
+        plain = decoded(
+            held.body,
+            find(held.original, "content-encoding") or "",
+            max_size=options.max_size,
+            max_ratio=options.max_ratio,
+        )
         try:
             kind = find(held.original, "content-type")
             page = parse(to_utf8(plain or b"", kind), is_xhtml=is_xhtml(kind))

@@ -12,7 +12,8 @@ from urllib.parse import unquote_to_bytes, urljoin, urlsplit
 
 from lxml import etree
 
-from .body import codings_of, decode, offer, to_utf8
+from .charset import to_utf8
+from .codings import decoded, offer
 from .decide import is_xhtml
 from .markup import mend_theme
 from .page import PageError, mended
@@ -216,9 +217,9 @@ def _kind(headers: Headers) -> str:
 
 
 def _as_html(headers: Headers, data: bytes, options: ThemeOptions) -> bytes:
-    codings = codings_of(find(headers, "content-encoding") or "")
-    plain = codings is not None and decode(data, codings, options.max_size, options.max_ratio)
-    if not isinstance(plain, bytes):
+    coding = find(headers, "content-encoding") or ""
+    plain = decoded(data, coding, max_size=options.max_size, max_ratio=options.max_ratio)
+    if plain is None:
         raise PageError("its Content-Encoding is unknown, broken or over max_size")
     text = to_utf8(plain, find(headers, "content-type"))
     element = _WRAPPED.get(_kind(headers), "").encode()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .body import offer
+from .codings import offer
 from .params import describe
 from .validators import Headers, asks_for, find, matches, timestamp, unmix
 

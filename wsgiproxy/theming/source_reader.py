@@ -13,7 +13,7 @@ from urllib.request import url2pathname, urlopen
 from lxml import etree
 
 from ..errors import ConfigurationError
-from .body import to_utf8
+from .charset import to_utf8
 from .markup import mend_theme
 
 __all__ = ["NETWORK", "OURS", "CompileResolver", "Document", "SourceReader", "stamp"]

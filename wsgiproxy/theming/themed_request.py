@@ -11,7 +11,8 @@ from lxml import etree
 from webob import Request
 
 from ..errors import ConfigurationError
-from .body import codings_of, decode, to_utf8
+from .charset import to_utf8
+from .codings import decoded
 from .compile import Compiled
 from .decide import deciding_headers, is_html, is_xhtml, skips_response
 from .held_response import HeldResponse, Verdict
@@ -186,9 +187,12 @@ class ThemedRequest:
     def _themed(self, held: HeldResponse) -> bytes | None:
         """The themed page; ``None`` where it goes out as it came."""
         theme = self._theme
-        codings = codings_of(find(held.original, "content-encoding") or "") or []
-        limits = self._options.max_size, self._options.max_ratio
-        plain = decode(held.body, codings, *limits)
+        plain = decoded(
+            held.body,
+            find(held.original, "content-encoding") or "",
+            max_size=self._options.max_size,
+            max_ratio=self._options.max_ratio,
+        )
         if theme is None or plain is None or not plain.strip():
             reason = "it is empty" if plain is not None else "its Content-Encoding, or max_size"
             log.info("%s passes unthemed: %s", self._path, reason)
