@@ -12,7 +12,7 @@ from webob import Request
 
 from tests.theming.conftest import PAGE, RULES, THEME, Application, ask, zstd
 from wsgiproxy.theming import ThemeMiddleware
-from wsgiproxy.theming.validators import http_date, timestamp
+from wsgiproxy.theming.etags import http_date, timestamp
 
 THEMED = '<body class="themed"><div id="content">hello</div></body>'
 
@@ -127,6 +127,7 @@ def test_clients_off_header_counts_if_allowed(
         ({"HX-Request": "true", "HX-Boosted": "true", "Sec-Fetch-Dest": "empty"}, True),
         ({"HX-Request": "true", "HX-History-Restore-Request": "true"}, True),
         ({"Turbo-Frame": "x"}, False),
+        ({"X-PJAX": "true"}, False),
         ({"X-Turbo-Request-Id": "1", "Sec-Fetch-Dest": "empty"}, True),
         ({}, True),
     ],

@@ -19,10 +19,11 @@ from wsgiproxy.theming import ThemeMiddleware
 from wsgiproxy.theming.charset import to_utf8
 from wsgiproxy.theming.codings import decoded, is_readable, offer
 from wsgiproxy.theming.decide import is_html
+from wsgiproxy.theming.etags import asks_for, matches, timestamp, unmix
+from wsgiproxy.theming.fields import add_vary
 from wsgiproxy.theming.markup import mend_page, mend_theme, mend_xhtml
 from wsgiproxy.theming.protect import Protection
 from wsgiproxy.theming.tokens import MarkupError
-from wsgiproxy.theming.validators import add_vary, asks_for, matches, timestamp, unmix
 
 SIZES = (10_000, 100_000, 1_000_000)
 #: How many times longer ten times as much may take.

@@ -209,3 +209,16 @@ def test_parameters_from_the_request_are_only_text(value: str, application: Appl
     )
     assert "<b>" in response.text
     assert "hello" not in response.text
+
+
+@pytest.mark.parametrize("header", ["HX-Boosted", "HX-Target", "X-Turbo-Request-Id", "HX-Trigger"])
+def test_include_is_asked_for_as_a_page(header: str, application: Application) -> None:
+    application.pages = {"/part": "<p id=part>other</p>"}
+    given = rules('<replace css:theme="#main" css:content="#part" href="/part"/>')
+    headers = {header: "true", "Cookie": "a=b"}
+    assert "other" in ask(application, rules=given, headers=headers).text
+    key = "HTTP_" + header.upper().replace("-", "_")
+    page, part = application.asked
+    assert key in page
+    assert key not in part
+    assert part["HTTP_COOKIE"] == "a=b"

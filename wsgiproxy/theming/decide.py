@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from .codings import is_readable
+from .fetch_metadata import PAGE_HEADERS, asks_for_page, is_ajax, is_true
+from .fields import Headers, find, media_type
 from .settings import ThemeOptions
-from .validators import Headers, find
 
 __all__ = [
     "OFF_HEADER",
@@ -15,30 +16,13 @@ __all__ = [
     "is_fragment",
     "is_html",
     "is_ignored",
-    "is_true",
     "is_xhtml",
     "skips_response",
 ]
 
 OFF_HEADER = "X-Diazo-Off"
 
-# Not Turbo's request id, which differs each time and would leave nothing to cache.
-_FRAGMENT_HEADERS = (
-    "HX-Request",
-    "HX-Boosted",
-    "HX-History-Restore-Request",
-    "Turbo-Frame",
-    "Sec-Purpose",
-    "Sec-Fetch-Dest",
-)
-_TRUE = frozenset(("true", "yes", "on", "y", "t", "1"))
-_PAGES = frozenset(("", "document", "iframe", "frame", "embed", "object", "fencedframe"))
 _HTML = frozenset(("text/html", "application/xhtml+xml"))
-
-
-def is_true(value: str | None) -> bool:
-    """Whether a header says yes; nonsense does not."""
-    return value is not None and value.strip().lower() in _TRUE
 
 
 def is_ignored(environ: Mapping[str, Any], options: ThemeOptions) -> bool:
@@ -48,45 +32,26 @@ def is_ignored(environ: Mapping[str, Any], options: ThemeOptions) -> bool:
 
 
 def is_fragment(environ: Mapping[str, Any], options: ThemeOptions) -> bool:
-    """Whether the client says that it wants no page: a script fetches, or theming is off.
-
-    ``HX-Boosted`` and Turbo Drive fetch whole pages by script and show them as pages;
-    so does a prefetch. These are themed.
-    """
+    """Whether the client says that it wants no page: a script fetches, or theming is off."""
     if options.client_off and is_true(environ.get("HTTP_X_DIAZO_OFF")):
         return True
-    if environ.get("HTTP_X_REQUESTED_WITH", "").lower() == "xmlhttprequest":
-        return True
-    if options.theme_fragments:
-        return False
-    if is_true(environ.get("HTTP_HX_REQUEST")):
-        whole = environ.get("HTTP_HX_BOOSTED"), environ.get("HTTP_HX_HISTORY_RESTORE_REQUEST")
-        return not any(map(is_true, whole))
-    if "HTTP_TURBO_FRAME" in environ:
-        return True
-    if "HTTP_X_TURBO_REQUEST_ID" in environ or "HTTP_SEC_PURPOSE" in environ:
-        return False
-    return environ.get("HTTP_SEC_FETCH_DEST", "").lower() not in _PAGES
+    return is_ajax(environ) or not (options.theme_fragments or asks_for_page(environ))
 
 
 def deciding_headers(options: ThemeOptions) -> list[str]:
     """The request headers that decide whether a page is themed, for ``Vary``."""
-    names = [] if options.theme_fragments else _FRAGMENT_HEADERS
+    names = [] if options.theme_fragments else PAGE_HEADERS
     return ["X-Requested-With", *names, *([OFF_HEADER] if options.client_off else [])]
 
 
 def is_html(headers: Headers) -> bool:
     """Whether the type is one that is themed."""
-    return _media_type(find(headers, "content-type")) in _HTML
+    return media_type(find(headers, "content-type")) in _HTML
 
 
 def is_xhtml(content_type: str | None) -> bool:
     """Whether browsers read a page of this ``Content-Type`` as XML."""
-    return _media_type(content_type) == "application/xhtml+xml"
-
-
-def _media_type(content_type: str | None) -> str:
-    return (content_type or "").split(";", 1)[0].strip().lower()
+    return media_type(content_type) == "application/xhtml+xml"
 
 
 def skips_response(status: str, headers: Headers, options: ThemeOptions) -> str | None:

@@ -17,9 +17,9 @@ from lxml import etree
 from .charset import to_utf8
 from .codings import decoded, offer
 from .decide import is_xhtml, skips_response
+from .fields import CHANGED_HEADERS, find, replace
 from .held_response import HeldResponse, Verdict
 from .page import PageError, parse
-from .validators import CHANGED_HEADERS, find, replace
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

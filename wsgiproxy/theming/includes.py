@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextvars import ContextVar
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes, urljoin, urlsplit
 
 from lxml import etree
@@ -15,10 +15,12 @@ from lxml import etree
 from .charset import to_utf8
 from .codings import decoded, offer
 from .decide import is_xhtml
+from .fetch_metadata import SCRIPT_KEYS
+from .fields import Headers, find, media_type
+from .held_response import HeldResponse, Verdict
 from .markup import mend_theme
 from .page import PageError, mended
 from .source_reader import NETWORK, SourceReader, local_path
-from .validators import Headers, find
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
@@ -38,7 +40,6 @@ _PRIVATE = frozenset(
         "CONTENT_TYPE",
         "HTTP_CONNECTION",
         "HTTP_EXPECT",
-        "HTTP_HX_REQUEST",
         "HTTP_IF_MATCH",
         "HTTP_IF_MODIFIED_SINCE",
         "HTTP_IF_NONE_MATCH",
@@ -49,11 +50,11 @@ _PRIVATE = frozenset(
         "HTTP_TE",
         "HTTP_TRANSFER_ENCODING",
         "HTTP_UPGRADE",
-        "HTTP_X_REQUESTED_WITH",
         "RAW_URI",
         "REQUEST_URI",
     )
 )
+_LEFT_OUT = _PRIVATE | SCRIPT_KEYS
 _WRAPPED = {
     "text/javascript": "script",
     "application/javascript": "script",
@@ -159,7 +160,7 @@ def sub_environ(environ: WSGIEnvironment | None, url: str) -> WSGIEnvironment:
     path = unquote_to_bytes(parts.path).decode("latin-1")
     if script and path.startswith(script + "/"):
         path = path[len(script) :]
-    copied = {k: v for k, v in outer.items() if k.isupper() and k not in _PRIVATE}
+    copied = {k: v for k, v in outer.items() if k.isupper() and k not in _LEFT_OUT}
     copied |= {k: v for k, v in outer.items() if k.startswith("wsgi.") and k.count(".") == 1}
     copied.pop("wsgi.file_wrapper", None)
     return copied | {
@@ -182,38 +183,25 @@ def fetch_page(
 
     :raises PageError: for any status but 200, and for what is too large or no text.
     """
-    answer: list[tuple[str, Headers]] = []
-    written: list[bytes] = []
+    reasons: list[str] = []
 
-    def start_response(status: str, headers: Headers, exc_info: Any = None) -> Any:
-        answer[:] = [(status, headers)]
-        return written.append
+    def judge(held: HeldResponse) -> Verdict:
+        if not held.status.startswith("200"):
+            reasons.append(f"the application answers {held.status}")
+        elif _kind(held.headers) not in _READABLE:
+            reasons.append(f"{_kind(held.headers)} cannot be included")
+        return "discard" if reasons else "hold"
 
-    found = app(environ, start_response)
-    try:
-        size = _checked(answer, 0, options)
-        for chunk in found:
-            written.append(chunk)
-            size = _checked(answer, size + len(chunk), options)
-    finally:
-        getattr(found, "close", lambda: None)()
-    headers = answer[0][1]
-    return _as_html(headers, b"".join(written), options), _kind(headers)
-
-
-def _checked(answer: list[tuple[str, Headers]], size: int, options: ThemeOptions) -> int:
-    """The size, if what has come so far may be read on."""
-    if answer and not answer[0][0].startswith("200"):
-        raise PageError(f"the application answers {answer[0][0]}")
-    if answer and _kind(answer[0][1]) not in _READABLE:
-        raise PageError(f"{_kind(answer[0][1])} cannot be included")
-    if size > options.max_size:
-        raise PageError("it is over max_size")
-    return size
+    held = HeldResponse(lambda *_: lambda data: None, judge, options.max_size)
+    passed = held.ask(app, environ)
+    getattr(passed, "close", lambda: None)()
+    if reasons or passed is not None:
+        raise PageError(reasons[0] if reasons else "it is over max_size, or was never begun")
+    return _as_html(held.headers, held.body, options), _kind(held.headers)
 
 
 def _kind(headers: Headers) -> str:
-    return (find(headers, "content-type") or "text/html").split(";", 1)[0].strip().lower()
+    return media_type(find(headers, "content-type")) or "text/html"
 
 
 def _as_html(headers: Headers, data: bytes, options: ThemeOptions) -> bytes:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..settings.options import check_names
 from .decide import deciding_headers, is_fragment, is_html, is_ignored
+from .fields import add_vary
 from .filtered_request import FilteredRequest, filter_expression
+from .held_response import HeldResponse, Verdict
 from .settings import ThemeOptions
 from .store import ThemeStore
 from .themed_request import ThemedRequest
-from .validators import Headers, add_vary
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -62,18 +63,23 @@ class ThemeMiddleware:
             return FilteredRequest(environ, options, expression).answer(self.app, start_response)
         # 3. What a script fetches stays as it is; caches are told why.
         if is_fragment(environ, options):
-            return self.app(environ, self._with_vary(start_response))
+            return self._ask_with_vary(environ, start_response)
         # 4. A page, perhaps.
         if store.current() is None:
             return self.app(environ, start_response)
         return ThemedRequest(environ, options, store).answer(self.app, start_response)
 
-    def _with_vary(self, start_response: StartResponse) -> StartResponse:
+    def _ask_with_vary(
+        self, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """The application's answer, which says what would have made it a themed page."""
         names = deciding_headers(self.options)
 
-        def start(status: str, headers: Headers, *exc_info: Any) -> Any:
-            if is_html(headers):
-                headers = add_vary(headers, names)
-            return start_response(status, headers, *exc_info)
+        def judge(held: HeldResponse) -> Verdict:
+            if is_html(held.headers):
+                held.headers = add_vary(held.headers, names)
+            return "pass"
 
-        return start
+        held = HeldResponse(start_response, judge, self.options.max_size)
+        # With the verdict "pass" there is always a body.
+        return held.ask(self.app, environ) or []

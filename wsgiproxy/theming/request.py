@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .codings import offer
+from .etags import asks_for, is_mixed, matches, timestamp, unmix
+from .fields import Headers, find
 from .params import describe
-from .validators import Headers, asks_for, find, matches, timestamp, unmix
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -87,7 +88,7 @@ def outgoing(
         if not conditions.may_ask_since():
             asked.pop("HTTP_IF_MODIFIED_SINCE", None)
     for key in ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH"):
-        if "~t" in asked.get(key, ""):
+        if is_mixed(asked.get(key, "")):
             asked[key] = ", ".join(unmix(etag)[0] for etag in asks_for(asked[key]))
     # RFC 9110 section 13.1.5: a part must fit what the client has, a themed page perhaps
     if conditions.wants_page or unmix(asked.get("HTTP_IF_RANGE", ""))[1] is not None:

@@ -15,13 +15,14 @@ from .charset import to_utf8
 from .codings import decoded
 from .compile import Compiled
 from .decide import deciding_headers, is_html, is_xhtml, skips_response
+from .etags import is_mixed, later, mix, unmix
+from .fields import CHANGED_HEADERS, Headers, add_vary, find, replace
 from .held_response import HeldResponse, Verdict
 from .includes import CURRENT
 from .page import DOCTYPE, PageError, parse, serialise, set_charset, show_error
 from .params import own_values, vary_by, xslt_params
 from .request import Conditions, outgoing
 from .stylesheet import NOTHEME
-from .validators import CHANGED_HEADERS, Headers, add_vary, find, later, mix, replace, unmix
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -83,7 +84,7 @@ class ThemedRequest:
     # -- before and after the application -----------------------------------------
 
     def _read_conditions(self) -> Conditions:
-        knows_ours = "~t" in self._environ.get("HTTP_IF_NONE_MATCH", "")
+        knows_ours = is_mixed(self._environ.get("HTTP_IF_NONE_MATCH", ""))
         theme = self._store.current()
         if self._store.is_callable:
             theme = self._choose(self._environ) if knows_ours else None

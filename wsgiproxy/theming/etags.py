@@ -1,4 +1,4 @@
-"""ETags, dates, Vary: what a themed page says of itself, and what a client asks.
+"""Entity tags and dates of themed pages, and what a client asks by them; pure functions.
 
 A themed page is another representation than the application's. Its ETag is the
 application's with the theme's tag in it, so that each side gets back what it gave.
@@ -11,61 +11,19 @@ from collections.abc import Iterable
 from email.utils import formatdate, parsedate_to_datetime
 
 __all__ = [
-    "CHANGED_HEADERS",
-    "Headers",
-    "add_vary",
     "asks_for",
-    "find",
     "http_date",
+    "is_mixed",
     "later",
     "matches",
     "mix",
-    "replace",
     "timestamp",
     "unmix",
 ]
 
-Headers = list[tuple[str, str]]
-
-#: What no longer fits a body that was written anew.
-CHANGED_HEADERS = (
-    "content-length",
-    "content-encoding",
-    "content-md5",
-    "content-digest",
-    "repr-digest",
-    "digest",
-    "accept-ranges",
-    "content-range",
-)
-
 # RFC 9110 section 8.8.3: entity-tag = [ weak ] opaque-tag
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 _MIXED = re.compile(r'((?:W/)?"[\x21\x23-\x7e\x80-\xff]*)~t([0-9a-f]{16})"')
-
-
-def find(headers: Headers, name: str) -> str | None:
-    """The value of a header, repeats joined by commas (RFC 9110 section 5.2)."""
-    values = [value for key, value in headers if key.lower() == name]
-    return ", ".join(values) if values else None
-
-
-def replace(headers: Headers, *gone: str, **new: str | None) -> Headers:
-    """The headers without those named and with new ones, underscores for dashes."""
-    given = {name.replace("_", "-").lower(): value for name, value in new.items()}
-    kept = [(k, v) for k, v in headers if k.lower() not in gone and k.lower() not in given]
-    names = {"etag": "ETag"}
-    return kept + [(names.get(k, k.title()), v) for k, v in given.items() if v is not None]
-
-
-def add_vary(headers: Headers, names: Iterable[str]) -> Headers:
-    """The headers with these request headers in ``Vary``, each once."""
-    vary = find(headers, "vary") or ""
-    known = {item.strip().lower() for item in vary.split(",")}
-    missing = [name for name in names if name.lower() not in known]
-    if not missing or "*" in known:
-        return headers
-    return replace(headers, vary=", ".join(filter(None, (vary, *missing))))
 
 
 def mix(etag: str | None, tag: str) -> str | None:
@@ -73,6 +31,11 @@ def mix(etag: str | None, tag: str) -> str | None:
     if etag is None or not _ETAG.fullmatch(etag.strip()):
         return None
     return f'{etag.strip()[:-1]}~t{tag}"'
+
+
+def is_mixed(field: str) -> bool:
+    """Whether a field may name the ETag of a themed page."""
+    return "~t" in field
 
 
 def unmix(etag: str) -> tuple[str, str | None]:
