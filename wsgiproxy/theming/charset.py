@@ -52,9 +52,13 @@ _COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
 
 
 def find_charset(data: bytes, content_type: str | None) -> tuple[str, int]:
-    """The codec of a page and how many bytes of byte order mark it begins with.
+    """The Python codec of a page, and the length of its byte order mark in bytes.
 
-    From the header, then the byte order mark, then ``<meta>`` in the first KiB, then UTF-8.
+    From the header, then the byte order mark, then ``<meta>`` in the first KiB, then UTF-8
+    (HTML Living Standard, section 13.2.3.2).
+
+    :param data: the page.
+    :param content_type: its ``Content-Type``; ``None`` without one.
     """
     bom = next(((codec, len(mark)) for mark, codec in _BOMS if data.startswith(mark)), ("", 0))
     match = _PARAMETER.search(content_type or "")
@@ -77,6 +81,9 @@ def to_utf8(data: bytes, content_type: str | None) -> bytes:
     """The page as valid UTF-8 with ``\\n`` for line ends, as browsers read it.
 
     Bytes that the charset does not have become U+FFFD.
+
+    :param data: the page without content codings.
+    :param content_type: its ``Content-Type``; ``None`` without one.
     """
     codec, skip = find_charset(data, content_type)
     if skip:

@@ -46,10 +46,11 @@ def is_readable(content_encoding: str) -> bool:
 def decoded(data: bytes, content_encoding: str, *, max_size: int, max_ratio: int) -> bytes | None:
     """A body without its content codings.
 
+    :param data: the whole body.
     :param content_encoding: the body's ``Content-Encoding``; empty without one.
     :param max_size: bytes, the most that may come out of any step.
     :param max_ratio: how many times larger than ``data`` it may become over 64 KiB.
-    :returns: ``None`` for what is over a limit, cut short or no such coding.
+    :returns: ``None`` for what is over a limit, cut short, or not coded as it says.
     """
     limit = min(max_size, max(_RATIO_FROM, max_ratio * len(data)))
     codings = _codings(content_encoding)
@@ -150,7 +151,8 @@ def _zstd_decoder() -> _Decoder | None:
 
 def _unzstd(library: Any, data: bytes, limit: int) -> bytes | None:
     """All frames of a body (RFC 8878, section 3.1)."""
-    parts, size, at = [], 0, 0
+    parts: list[bytes] = []
+    size, at = 0, 0
     while at < len(data) or not parts:
         stream = library.ZstdDecompressor()
         while not stream.eof:

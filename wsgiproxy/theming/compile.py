@@ -1,4 +1,4 @@
-"""Rules and theme made into a transformation, once, with errors that name the line."""
+"""Compiles rules and theme into a transformation; errors name file and line."""
 
 from __future__ import annotations
 
@@ -49,8 +49,14 @@ class Compiled:
     """A transformation that any number of threads may use at once.
 
     lxml ties a stylesheet to the thread that made it and copies it at every call from
-    another one, and what it copies has lost the white space of ``xsl:text``. So each
-    thread makes its own, once.
+    another one, and the copy has lost the white space of ``xsl:text``. So each thread makes
+    its own, once.
+
+    :param make: compiles the stylesheet; called once in each thread.
+    :param fingerprint: text that is equal for equal output, also in other processes.
+    :param protection: of the names that XSLT cannot hold.
+    :param has_includes: whether themed pages hold parts of other pages.
+    :param changes_content: whether content is more than copied.
     """
 
     def __init__(
@@ -74,6 +80,9 @@ class Compiled:
     def transform(self, tree: Any, params: Mapping[str, Any]) -> Any:
         """Apply rules and theme to a page.
 
+        :param tree: the page.
+        :param params: XSLT parameters, quoted.
+        :returns: the themed page, an lxml result tree.
         :raises lxml.etree.LxmlError: if the stylesheet gives up.
         """
         xslt = getattr(self._local, "xslt", None)
@@ -88,9 +97,11 @@ def compile_all(
 ) -> Compiled:
     """Compile the rules with a theme.
 
-    :param theme: where the theme is, or its markup; ``None`` if the rules name theirs.
-    :param reader: what was read is remembered there, also when this fails.
-    :raises ConfigurationError: names file, line and what is wrong.
+    :param options: of the middleware.
+    :param app: the wrapped application, for includes and ``read_app``.
+    :param theme: the theme's place or its markup; ``None`` if the rules name theirs.
+    :param reader: records what it has read, also when this fails.
+    :raises ConfigurationError: names file, line and error.
     """
     libxml2_is_known()
     with _ONE_AT_A_TIME:
@@ -200,7 +211,12 @@ def _fingerprint(text: bytes, options: ThemeOptions) -> str:
 
 
 def app_reader(app: WSGIApplication, options: ThemeOptions) -> Any:
-    """Reads rules and themes from the wrapped application, where that is allowed."""
+    """A function that reads rules and themes from the wrapped application.
+
+    :param app: the wrapped application.
+    :param options: ``read_app`` allows it.
+    :returns: ``None`` if it is not allowed.
+    """
     if not options.read_app:
         return None
 

@@ -26,36 +26,58 @@ _HTML = frozenset(("text/html", "application/xhtml+xml"))
 
 
 def is_ignored(environ: Mapping[str, Any], options: ThemeOptions) -> bool:
-    """Whether the path ends like a file that is no page."""
+    """Whether the path ends in an extension of files that are not pages.
+
+    :param environ: the request.
+    :param options: of the middleware.
+    """
     head, dot, extension = environ.get("PATH_INFO", "").rpartition(".")
     return bool(dot and head) and extension.lower() in options.ignored_extensions
 
 
 def is_fragment(environ: Mapping[str, Any], options: ThemeOptions) -> bool:
-    """Whether the client says that it wants no page: a script fetches, or theming is off."""
+    """Whether the client asks for something else than a themed page.
+
+    :param environ: the request of a script, for one, or with theming switched off.
+    :param options: of the middleware.
+    """
     if options.client_off and is_true(environ.get("HTTP_X_DIAZO_OFF")):
         return True
     return is_ajax(environ) or not (options.theme_fragments or asks_for_page(environ))
 
 
 def deciding_headers(options: ThemeOptions) -> list[str]:
-    """The request headers that decide whether a page is themed, for ``Vary``."""
+    """The request headers that decide whether a page is themed, for ``Vary``.
+
+    :param options: of the middleware.
+    """
     names = [] if options.theme_fragments else PAGE_HEADERS
     return ["X-Requested-With", *names, *([OFF_HEADER] if options.client_off else [])]
 
 
 def is_html(headers: Headers) -> bool:
-    """Whether the type is one that is themed."""
+    """Whether the ``Content-Type`` is one that is themed.
+
+    :param headers: of a response.
+    """
     return media_type(find(headers, "content-type")) in _HTML
 
 
 def is_xhtml(content_type: str | None) -> bool:
-    """Whether browsers read a page of this ``Content-Type`` as XML."""
+    """Whether browsers read a page as XML.
+
+    :param content_type: its ``Content-Type``; ``None`` without one.
+    """
     return media_type(content_type) == "application/xhtml+xml"
 
 
 def skips_response(status: str, headers: Headers, options: ThemeOptions) -> str | None:
-    """Why a response is not themed; ``None`` if it is."""
+    """Why a response is not themed; ``None`` if it is.
+
+    :param status: such as ``200 OK``.
+    :param headers: of the response.
+    :param options: of the middleware.
+    """
     code = int(status[:3]) if status[:3].isdigit() else 0
     if code < 200 or 300 <= code < 400 or code in (204, 205, 206):
         return f"status {code}"

@@ -1,8 +1,8 @@
 """Where in a page browsers read tags by other rules than libxml2 does.
 
-HTML Living Standard, section 13.2.6. Only such regions are followed, from the tag that
-opens one to the tag that surely ends it. What would leave in doubt whether a browser is
-still inside, or what an end tag closes, is refused.
+HTML Living Standard, section 13.2.6. Open elements are recorded in such regions only, from
+the tag that opens one to the tag that ends it in every browser. Markup is refused if it is
+in doubt whether a browser is still inside, or which element an end tag closes.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ VOID = frozenset(
 #: Elements in which ``/>`` ends an element.
 FOREIGN_ROOTS = frozenset((b"math", b"svg"))
 _FOREIGN, _HTML, _INERT, _IGNORING = "foreign", "html", "inert", "ignoring"
-#: The elements that open a region: foreign content; what is shown to no reader, or only to
-#: readers without scripts; and what ignores most start tags (13.2.6.4.16 and 13.2.6.4.20).
+#: The elements that open a region: foreign content; content that is not shown, or only
+#: without scripts; and content in which most start tags are ignored (13.2.6.4.16, 13.2.6.4.20).
 REGIONS = {
     b"svg": _FOREIGN,
     b"math": _FOREIGN,
@@ -41,7 +41,7 @@ _BREAKOUT = frozenset(
     b" u ul var".split()
 )
 _DOCUMENT = frozenset((b"html", b"head", b"body"))
-#: What an end tag may close on its way (section 13.1.2.4).
+#: Elements that the end tag of their parent closes too (section 13.1.2.4).
 _OPTIONAL_END = frozenset(
     (b"dd", b"dt", b"li", b"optgroup", b"option", b"p", b"rp", b"rt")
 )  # fmt: skip
@@ -78,6 +78,7 @@ class OpenElements:
     def start(self, tag: Tag) -> None:
         """Take a start tag.
 
+        :param tag: the next one in the page that is not of raw text.
         :raises MarkupError: if browsers and libxml2 disagree from here on.
         """
         name = tag.name
@@ -114,7 +115,8 @@ class OpenElements:
     def end(self, tag: Tag) -> None:
         """Take an end tag.
 
-        :raises MarkupError: if it is in doubt what it closes.
+        :param tag: the next one in the page that is not of raw text.
+        :raises MarkupError: if it is in doubt which element it closes.
         """
         if not self._regions:
             return
@@ -134,7 +136,7 @@ class OpenElements:
     def _close(self, name: bytes, region: _Region, crossed: list[bytes]) -> None:
         may_cross = {_HTML: frozenset(), _INERT: _OPTIONAL_END}.get(region.kind)
         if may_cross is not None and not may_cross.issuperset(crossed):
-            raise MarkupError(f"</{_shown(name)}> leaves <{_shown(crossed[-1])}> open")
+            raise MarkupError(f"</{_shown(name)}> comes before </{_shown(crossed[-1])}>")
 
     def _is_stray(self, name: bytes, region: _Region) -> bool:
         """Whether an end tag that matches nothing in its region may have an effect."""

@@ -43,12 +43,18 @@ _PAGES = frozenset(("", "document", "iframe", "frame", "embed", "object", "fence
 
 
 def is_true(value: str | None) -> bool:
-    """Whether a header says yes; nonsense does not."""
+    """Whether a header says yes; any other value does not.
+
+    :param value: the header's; ``None`` without one.
+    """
     return value is not None and value.strip().lower() in _TRUE
 
 
 def is_ajax(environ: Mapping[str, Any]) -> bool:
-    """Whether one of the older libraries asks, by ``X-Requested-With: XMLHttpRequest``."""
+    """Whether one of the older libraries asks, by ``X-Requested-With: XMLHttpRequest``.
+
+    :param environ: of a WSGI request.
+    """
     return str(environ.get("HTTP_X_REQUESTED_WITH", "")).lower() == "xmlhttprequest"
 
 

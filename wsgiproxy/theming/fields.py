@@ -24,6 +24,7 @@ CHANGED_HEADERS = (
 def find(headers: Headers, name: str) -> str | None:
     """The value of a field, repeats joined by commas (RFC 9110, section 5.2).
 
+    :param headers: names and values.
     :param name: in lower case.
     :returns: ``None`` if there is no such field.
     """
@@ -34,8 +35,9 @@ def find(headers: Headers, name: str) -> str | None:
 def replace(headers: Headers, *gone: str, **new: str | None) -> Headers:
     """The headers without some fields and with new ones.
 
+    :param headers: names and values; left as they are.
     :param gone: names, in lower case.
-    :param new: names with underscores for dashes, and values; ``None`` only takes the field away.
+    :param new: names with underscores for dashes, and values; ``None`` only removes the field.
 
     >>> replace([("ETag", '"a"'), ("Age", "1")], "age", etag='"b"')
     [('ETag', '"b"')]
@@ -49,7 +51,8 @@ def replace(headers: Headers, *gone: str, **new: str | None) -> Headers:
 def add_vary(headers: Headers, names: Iterable[str]) -> Headers:
     """The headers with names of request headers in ``Vary`` (RFC 9110, section 12.5.5).
 
-    :param names: those that are there already are not repeated, and ``*`` says it all.
+    :param headers: names and values; left as they are.
+    :param names: added unless ``Vary`` has them, or ``*``.
     """
     vary = find(headers, "vary") or ""
     known = {item.strip().lower() for item in vary.split(",")}
@@ -60,5 +63,11 @@ def add_vary(headers: Headers, names: Iterable[str]) -> Headers:
 
 
 def media_type(content_type: str | None) -> str:
-    """The type that a ``Content-Type`` begins with, in lower case; empty without one."""
+    """The media type of a ``Content-Type``, in lower case; empty without one.
+
+    :param content_type: the header's value; ``None`` without one.
+
+    >>> media_type("Text/HTML; charset=utf-8")
+    'text/html'
+    """
     return (content_type or "").split(";", 1)[0].strip().lower()

@@ -42,13 +42,25 @@ _DROPPED = (*CHANGED_HEADERS, "etag", "last-modified")
 
 
 def filter_expression(environ: WSGIEnvironment) -> str | None:
-    """The XPath expression that the query ends with; ``None`` without one."""
+    """The XPath expression at the end of the query.
+
+    :param environ: the request.
+    :returns: ``None`` if there is none.
+
+    >>> filter_expression({"QUERY_STRING": "a=b;filter_xpath=//p"})
+    '//p'
+    """
     query = environ.get("QUERY_STRING", "")
     return unquote_plus(query.rpartition(_MARK)[2]) if _MARK in query else None
 
 
 class FilteredRequest:
-    """One request for a part of a page."""
+    """One request for a part of a page.
+
+    :param environ: the client's request; left as it is.
+    :param options: of the middleware.
+    :param expression: XPath, of which the first 1,000 characters count.
+    """
 
     def __init__(self, environ: WSGIEnvironment, options: ThemeOptions, expression: str) -> None:
         self._options = options
@@ -60,7 +72,12 @@ class FilteredRequest:
         self._asked["HTTP_ACCEPT_ENCODING"] = offer(environ.get("HTTP_ACCEPT_ENCODING", ""))
 
     def answer(self, app: WSGIApplication, start_response: StartResponse) -> Iterable[bytes]:
-        """The part, with the page's status and headers; 400 for what is no expression."""
+        """Ask the application for the page and answer with the part.
+
+        :param app: the wrapped application.
+        :param start_response: the server's.
+        :returns: the part, with the page's status and headers; 400 for an invalid expression.
+        """
         try:
             xpath = etree.XPath(self._expression[:_MAX_EXPRESSION] or "/")
         except etree.XPathError:

@@ -1,4 +1,4 @@
-"""Pages of the wrapped application that a theme shows parts of."""
+"""Pages of the wrapped application of which themed pages show parts."""
 
 from __future__ import annotations
 
@@ -67,10 +67,14 @@ _EMPTY = "<html><body></body></html>"
 
 
 class IncludeResolver(etree.Resolver):  # type: ignore[misc]  # lxml carries no types
-    """Answers ``document()`` of a themed page; what cannot be had is an empty page.
+    """Answers ``document()`` of a themed page; what cannot be read is an empty page.
 
-    A URL without a scheme is a page of the wrapped application, asked in the name of the
-    visitor. ``file://`` and ``python://`` are read if they lie beside the rules or the theme.
+    A URL without a scheme is a page of the wrapped application, requested with the client's
+    headers. ``file://`` and ``python://`` are read if they lie beside the rules or the theme.
+
+    :param app: the wrapped application.
+    :param options: of the middleware.
+    :param folders: those of the rules and themes.
     """
 
     def __init__(
@@ -81,7 +85,13 @@ class IncludeResolver(etree.Resolver):  # type: ignore[misc]  # lxml carries no 
         self._folders = tuple(folders)
 
     def resolve(self, url: str, pubid: str | None, context: object) -> object:
-        """Called by lxml; always answers, for lxml would read the file itself."""
+        """Read one document; lxml calls this.
+
+        :param url: as the rules have it.
+        :param pubid: not used.
+        :param context: lxml's.
+        :returns: always a document, for lxml would read the file itself.
+        """
         if url.startswith("file:///__diazo"):
             return None
         try:
@@ -112,7 +122,7 @@ class IncludeResolver(etree.Resolver):  # type: ignore[misc]  # lxml carries no 
 
 
 def blank_environ() -> WSGIEnvironment:
-    """A request by nobody, for what is read at start."""
+    """The environ of a request without a client, for what is read at start."""
     return {
         "SERVER_NAME": "localhost",
         "SERVER_PORT": "80",
@@ -146,12 +156,13 @@ class _Errors:
 
 
 def sub_environ(environ: WSGIEnvironment | None, url: str) -> WSGIEnvironment:
-    """A GET for another page, with the visitor's own headers and cookies.
+    """The environ of a GET for another page, with the client's own headers and cookies.
 
-    The server's private keys stay out: a page that is included must not get hold of
-    the visitor's socket.
+    The server's private keys are left out: a page that is included must not get hold of
+    the client's socket.
 
-    :param url: an absolute path, or one relative to the visited page.
+    :param environ: the client's request; ``None`` without one.
+    :param url: an absolute path, or one relative to the requested page.
     """
     outer = environ or blank_environ()
     script = outer.get("SCRIPT_NAME", "")
@@ -179,9 +190,13 @@ def sub_environ(environ: WSGIEnvironment | None, url: str) -> WSGIEnvironment:
 def fetch_page(
     app: WSGIApplication, environ: WSGIEnvironment, options: ThemeOptions
 ) -> tuple[bytes, str]:
-    """A page of the application as UTF-8, scripts and styles in their elements; its type.
+    """A page of the application, and its media type.
 
-    :raises PageError: for any status but 200, and for what is too large or no text.
+    :param app: the wrapped application.
+    :param environ: the request.
+    :param options: ``max_size`` and ``max_ratio`` are the limits.
+    :returns: UTF-8; scripts and styles in elements of their own.
+    :raises PageError: for any status but 200, and for what is too large or not text.
     """
     reasons: list[str] = []
 

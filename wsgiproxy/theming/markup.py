@@ -142,7 +142,8 @@ def _is_open_void(tag: Tag) -> bool:
 
 def _edited(data: bytes, edits: list[tuple[int, bytes]]) -> bytes:
     """The data with one byte each replaced, in the order of their places."""
-    parts, done = [], 0
+    parts: list[bytes] = []
+    done = 0
     for at, text in edits:
         parts += data[done:at], text
         done = at + 1

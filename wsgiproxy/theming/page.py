@@ -93,7 +93,7 @@ def parse(data: bytes, *, is_xhtml: bool = False) -> Any:
     """
     try:
         root = _tree_of(mend_xhtml(data) if is_xhtml else mend_page(data)).getroot()
-        last = _last_element(root)
+        last = _last_node(root)
         if last.tag in _RAW_NAMES:
             check_closed(data, last.tag, last.text or "")
         return root.getroottree()
@@ -101,8 +101,8 @@ def parse(data: bytes, *, is_xhtml: bool = False) -> Any:
         raise PageError(str(error)) from None
 
 
-def _last_element(root: Any) -> Any:
-    """The element that the end of the page stands in or behind."""
+def _last_node(root: Any) -> Any:
+    """The last node of the page in document order."""
     while len(root):
         root = root[-1]
     return root
@@ -127,7 +127,7 @@ def _tree_of(data: bytes) -> Any:
 def serialise(tree: Any, charset: str, doctype: str | None) -> bytes:
     """The tree as HTML5.
 
-    :param tree: changed on the way, so that it can be written once only.
+    :param tree: changed in place, so that it can be written once only.
     :param charset: the encoding of the page; what it does not have becomes references.
     :param doctype: the whole ``<!DOCTYPE ...>``; ``None`` writes none.
     """
@@ -223,7 +223,11 @@ def _with_exact_urls(tree: Any, page: bytes, charset: str, doctype: str | None) 
 
 
 def set_charset(tree: Any, charset: str) -> None:
-    """Let ``<meta>`` say what the page is written in, where it says anything."""
+    """Name the encoding of the page in its ``<meta>``, if it has one.
+
+    :param tree: the page; changed in place.
+    :param charset: such as ``UTF-8``.
+    """
     for meta in tree.getroot().iterfind("head/meta"):
         if meta.get("charset") is not None:
             meta.set("charset", charset.lower())
@@ -232,7 +236,11 @@ def set_charset(tree: Any, charset: str) -> None:
 
 
 def show_error(tree: Any, message: str) -> None:
-    """Put a message on top of the page."""
+    """Put a message at the top of the page.
+
+    :param tree: the page; changed in place.
+    :param message: plain text.
+    """
     body = tree.getroot().find("body")
     if body is not None:
         block = etree.Element("pre", id="theme-error", role="alert")

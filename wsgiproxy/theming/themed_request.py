@@ -39,9 +39,11 @@ _NOT_IN_304 = ("content-length", "content-encoding", "content-type", "content-la
 
 
 class ThemedRequest:
-    """The way of one request: asked, judged, themed.
+    """One request, and its response themed if that is a page.
 
-    :param environ: the client's request; it stays as it is.
+    :param environ: the client's request; left as it is.
+    :param options: of the middleware.
+    :param store: has the compiled theme.
     """
 
     def __init__(self, environ: WSGIEnvironment, options: ThemeOptions, store: ThemeStore) -> None:
@@ -54,9 +56,15 @@ class ThemedRequest:
         self._asked = outgoing(environ, self._conditions, options)
 
     def answer(self, app: WSGIApplication, start_response: StartResponse) -> Iterable[bytes]:
-        """Ask the application and theme its answer if it is a page."""
+        """Ask the application and theme its response if that is a page.
+
+        :param app: the wrapped application.
+        :param start_response: the server's.
+        :returns: the body for the server.
+        """
         held = HeldResponse(start_response, self._judge, self._options.max_size)
-        # Whoever would answer past this middleware may, with what it passes on untouched.
+        # For the proxy inside, which may write to the server's connection: the
+        # start_response it got, and the one behind it for responses that are not themed.
         self._asked["wsgiproxy.start_response"] = (held.start_response, start_response)
         passed = held.ask(app, self._asked)
         if held.overflowed:
@@ -71,7 +79,7 @@ class ThemedRequest:
         return [body]
 
     def _unthemed(self, held: HeldResponse) -> Iterable[bytes]:
-        """The page as it came, or word that the client has it."""
+        """The page as it came, or a 304 if the client has it."""
         held.headers = held.original
         conditions = self._conditions
         if conditions.were_changed and conditions.are_met(held.status, held.headers):
@@ -134,7 +142,7 @@ class ThemedRequest:
         return hashlib.sha256(values.encode("utf-8", "replace")).hexdigest()[:16]
 
     def _has_validators(self, theme: Compiled) -> bool:
-        """Not where parts of other pages are shown: they change on their own."""
+        """Not if parts of other pages are shown, which change independently."""
         return not (theme.has_includes or self._options.remove_conditional_headers)
 
     def _modified(self, theme: Compiled | None) -> float | None:

@@ -113,6 +113,7 @@ def _after_other(data: bytes, at: int) -> int:
 def raw_text_end(data: bytes, name: bytes, at: int) -> int:
     """Where the end tag of a raw text element stands, or the end of the page.
 
+    :param data: the page.
     :param name: one of ``RAW_TEXT`` or ``noscript``.
     :param at: where its text begins.
     """
