@@ -51,11 +51,7 @@ _SVG_CASE = {name.lower(): name for name in _SVG_NAMES.split()}
 _RAW_NAMES = frozenset(name.decode() for name in RAW_TEXT)
 _VOID_NAMES = [name.decode() for name in sorted(UNKNOWN_VOID)]
 _FOREIGN_NAMES = [name.decode() for name in sorted(FOREIGN_ROOTS)]
-# libxml2 may close an element later than browsers do: "<svg><td></svg><style>".
-_HIDDEN_TAGS = etree.XPath(
-    f"boolean(//*[{' or '.join(f'self::{name}' for name in sorted(_RAW_NAMES))}]"
-    "[contains(., '<')][ancestor::svg or ancestor::math or ancestor::select])"
-)
+_DOUBTFUL_NAMES = [*_FOREIGN_NAMES, "select"]
 _HIDING = (b"<svg", b"<math", b"<select")
 _FATAL = etree.ErrorLevels.FATAL
 
@@ -108,6 +104,18 @@ def _last_node(root: Any) -> Any:
     return root
 
 
+def _hides_tags(root: Any) -> bool:
+    """Whether browsers may find tags in raw text of the tree once it is written.
+
+    libxml2 may close an element later than browsers do: ``<svg><td></svg><style>``.
+    """
+    return any(
+        "<" in (element.text or "")
+        and next(element.iterancestors(*_DOUBTFUL_NAMES), None) is not None
+        for element in root.iter(*_RAW_NAMES)
+    )
+
+
 def _tree_of(data: bytes) -> Any:
     parser = etree.HTMLParser(encoding="utf-8", no_network=True, huge_tree=False)
     try:
@@ -119,7 +127,7 @@ def _tree_of(data: bytes) -> Any:
     for entry in parser.error_log:
         if entry.level == _FATAL and entry.type in _LIMITS:
             raise PageError(f"it is over a limit of the parser: {entry.message}")
-    if _HIDDEN_TAGS(root):
+    if _hides_tags(root):
         raise PageError("raw text in its svg, math or select may be tags")
     return root.getroottree()
 
