@@ -39,6 +39,7 @@ BY_NAME: dict[str, tuple[Any, str, str]] = {
     "identity_headers": ({"X-A": HOOK[0]}, '{ "X-A" = "posixpath:join" }', "X-A: posixpath:join"),
     "rebase": (True, "true", "yes"),
     "redirects": ({"^/a": "/b"}, '{ "^/a" = "/b" }', "^/a -> /b"),
+    "pass_headers": (["NEL", "Accept-CH"], '["nel", "accept-ch"]', "NEL accept-ch"),
     "remote_user": HOOK,
     "remote_user_header": ("X-User", '"X-User"', "X-User"),
     "copy_headers": (["X-A", "X-B"], '["X-A", "X-B"]', "X-A X-B"),

@@ -15,6 +15,7 @@ from ..errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
+from ..protocol.beyond import beyond_route
 from ..protocol.fields import HeaderList
 from ..protocol.http1 import Head
 from ..protocol.upgrade import announce, asked_for, check, switching_head
@@ -315,11 +316,19 @@ class Forwarder:
 
     def _adapt(self, head: Head) -> tuple[str, HeaderList]:
         """Status line and headers for the client."""
+        mount, route = self.state.mount, self.route
+        beyond = beyond_route(
+            tuple(head.names),
+            confined=bool(self.match.prefix) and not mount.host,
+            scoped=route.rebase,
+            passed=self.state.passed,
+        )
         headers = adapt_headers(
             head,
             lambda: url_map(self.match, self.client, self.server),
-            self.route.hide_cookies,
-            self.route.response_headers,
+            route.hide_cookies,
+            route.response_headers,
+            beyond,
         )
         return status_line(head), headers
 

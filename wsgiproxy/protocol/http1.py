@@ -245,7 +245,16 @@ class ChunkedReader:
     :ivar trailers: the trailer fields, once the body is done.
     """
 
-    __slots__ = ("_left", "_line", "_line_done", "_trailer", "clean", "done", "trailers")
+    __slots__ = (
+        "_is_between",
+        "_left",
+        "_line",
+        "_line_done",
+        "_trailer",
+        "clean",
+        "done",
+        "trailers",
+    )
 
     remaining = None
 
@@ -256,6 +265,7 @@ class ChunkedReader:
         self._left = 0  # bytes of the open chunk that are still to come
         self._line = b""  # the part of a line that has come so far
         self._trailer = 0
+        self._is_between = True  # at the first byte of a chunk-size line
         self._line_done = self._size
 
     def feed(self, data: bytes) -> bytes:
@@ -274,8 +284,8 @@ class ChunkedReader:
                 self._left -= len(piece)
                 at += len(piece)
                 pieces.append(piece)
-            else:
-                at = self._take_line(data, at)
+            elif self._is_between and (after := _whole_chunks(data, at, pieces)) > at:
+                at = after
         if at < end:
             self.clean = False
         return b"".join(pieces)
@@ -289,6 +299,7 @@ class ChunkedReader:
         end = data.find(b"\n", at)
         stop = len(data) if end < 0 else end + 1
         self._line += data[at:stop]
+        self._is_between = False
         if len(self._line) > MAX_HEAD:
             raise UpstreamBroken("over-long line in the chunked body", stage="body")
         if end >= 0:
@@ -308,6 +319,7 @@ class ChunkedReader:
     def _end_of_chunk(self, line: bytes) -> None:
         if line:
             raise UpstreamBroken("a chunk is longer than its size", stage="body")
+        self._is_between = True
         self._line_done = self._size
 
     def _end_of_trailers(self, line: bytes) -> None:
@@ -317,6 +329,27 @@ class ChunkedReader:
         self.done = not line
         if line:  # RFC 9112, 7.1.2: a trailer section is made of field lines
             self.trailers.append(_parse_field(line.decode("latin-1"), "body")[0])
+
+
+def _whole_chunks(data: bytes, at: int, pieces: list[bytes]) -> int:
+    """Take the plain chunks that lie in ``data`` as a whole; returns where they end.
+
+    Thousands of small ones would cost several calls each otherwise. What is not plain is left to
+    the reader, which knows what is wrong with it.
+    """
+    while (eol := data.find(b"\r\n", at, at + 17)) > at:
+        digits = data[at:eol]
+        try:
+            size = int(digits, 16) if digits.isalnum() else 0
+        except ValueError:
+            break
+        start = eol + 2
+        stop = start + size
+        if not size or data[stop : stop + 2] != b"\r\n":
+            break
+        pieces.append(data[start:stop])
+        at = stop + 2
+    return at
 
 
 def body_reader(head: Head, method: str) -> tuple[BodyReader, bool]:
