@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -86,7 +87,7 @@ def test_stalled_bulkhead_refuses_at_once_until_something_moves(
     def fail(seconds: float) -> None:
         raise AssertionError("it waited")
 
-    monkeypatch.setattr(bulkhead.time, "sleep", fail)
+    monkeypatch.setattr(time, "sleep", fail)
     with pytest.raises(TooBusy):
         doors.enter()
     doors.leave()
