@@ -1,5 +1,6 @@
-# Short names for what CONTRIBUTING.rst describes. PYTHON is the interpreter to use.
-PYTHON ?= python3
+# Short names for what CONTRIBUTING.rst describes. PYTHON is the interpreter to use: that of .venv
+# where "make setup" has made one.
+PYTHON ?= $(shell test -x .venv/bin/python && echo .venv/bin/python || echo python3)
 
 .PHONY: help check docs dist lint pyz setup test wheelhouse
 
@@ -9,12 +10,12 @@ help:
 	@echo "make test        the tests, on two processes"
 	@echo "make docs        the documentation, in docs/_build"
 	@echo "make check       all that has to hold, as CI runs it"
-	@echo "make pyz         dist/wsgiproxy.pyz, one file that runs without an installation"
+	@echo "make pyz         wsgiproxy.pyz, one file that runs without an installation"
 	@echo "make wheelhouse  wheelhouse/, wheels of everything with their hashes"
 	@echo "make dist        dist/, the source distribution and the wheel"
 
 setup:
-	$(PYTHON) -m venv .venv
+	python3 -m venv .venv
 	.venv/bin/python -m pip install -e ".[dev]"
 
 lint:

@@ -67,6 +67,12 @@ class Part(NamedTuple):
         return f'python_version < "{following}"'
 
     @property
+    def about(self) -> str:
+        """Its ``.dist-info`` folder."""
+        folders = (name.partition("/")[0] for name in self.files)
+        return next(folder for folder in folders if folder.endswith(".dist-info"))
+
+    @property
     def license_files(self) -> list[str]:
         """The paths of its licences' texts."""
         return sorted(filter(_LICENSE_FILE.match, self.files))
@@ -81,9 +87,6 @@ def own_part() -> Part:
     }
     name, version = setting("metadata", "name"), wsgiproxy.__version__
     about = f"{name.replace('-', '_')}-{version}.dist-info"
-    license = setting("metadata", "license")
-    text = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nLicense: {license}\n"
-    files[f"{about}/METADATA"] = text.encode()
     files[f"{about}/LICENSE"] = (ROOT / "LICENSE").read_bytes()
     needs = sorted(canonicalize_name(Requirement(line).name) for line in requirements())
-    return Part(name, version, license, files, needs=tuple(needs))
+    return Part(name, version, setting("metadata", "license"), files, needs=tuple(needs))

@@ -1,6 +1,6 @@
 """One file that runs without an installation: ``python -m tools.pyz`` or ``make pyz``.
 
-It writes ``dist/wsgiproxy.pyz``, a zip application with the package and all that it needs, and
+It writes ``wsgiproxy.pyz``, a zip application with the package and all that it needs, and
 beside it ``wsgiproxy.cdx.json``, its bill of materials. The same source and the same versions
 of the dependencies make the same bytes.
 """
@@ -24,8 +24,8 @@ _INSIDE = Path(__file__).with_name("inside")
 _SHEBANG = b"#!/usr/bin/env python3\n"
 #: Not at the top, where it would hide the standard library's module of the same name.
 _ASIDE = {"legacy-cgi": "legacy-cgi/"}
-#: What tells how a distribution came here, which differs between systems.
-_ORIGIN = (".dist-info/WHEEL", ".dist-info/entry_points.txt")
+#: What differs between the wheels of one version, for one system and another.
+_ORIGIN = (".dist-info/METADATA", ".dist-info/WHEEL", ".dist-info/entry_points.txt")
 #: What needs compiled packages: one sentence stands in its place.
 _THEMING = "wsgiproxy/theming/"
 
@@ -56,11 +56,19 @@ def _contents(parts: Sequence[Part]) -> dict[str, bytes]:
         for name, content in files.items()
         if not (name.startswith(_THEMING) or name.endswith(_ORIGIN))
     }
+    files |= {f"{part.about}/METADATA": _metadata(part) for part in parts}
     files[_THEMING + "__init__.py"] = (_INSIDE / "theming.py").read_bytes()
     files["cgi.py"] = (_INSIDE / "cgi.py").read_bytes()
     files["LICENSES.txt"] = _licenses(parts).encode()
     files["__main__.py"] = _main(files)
     return files
+
+
+def _metadata(part: Part) -> bytes:
+    """Enough to find the part and its version by ``importlib.metadata``."""
+    fields = {"Name": part.name, "Version": part.version, "License": part.license}
+    lines = [f"{name}: {value}\n" for name, value in fields.items()]
+    return "".join(["Metadata-Version: 2.1\n", *lines]).encode()
 
 
 def _place(name: str, folder: str) -> str:
@@ -90,7 +98,7 @@ def _licenses(parts: Sequence[Part]) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Build the file that the command line names."""
     parser = argparse.ArgumentParser(prog="python -m tools.pyz", description=__doc__)
-    default = ROOT / "dist" / "wsgiproxy.pyz"
+    default = ROOT / "wsgiproxy.pyz"
     parser.add_argument("--output", type=Path, default=default, help="the path of the file")
     output = parser.parse_args(arguments).output
     build(output)

@@ -70,14 +70,9 @@ def _write_own(folder: Path) -> Path:
         return folder / wheel.name
 
 
-def _about(part: Part) -> str:
-    """The ``.dist-info`` folder of a part."""
-    return next(name for name in part.files if name.endswith(".dist-info/METADATA"))[:-9]
-
-
 def _tags(part: Part) -> list[str]:
     """What its wheel fits; what lost its compiled modules fits every system."""
-    told = Parser().parsestr(part.files[f"{_about(part)}/WHEEL"].decode()).get_all("Tag", [])
+    told = Parser().parsestr(part.files[f"{part.about}/WHEEL"].decode()).get_all("Tag", [])
     is_stripped = part.is_pure and not any(tag.endswith("-none-any") for tag in told)
     return [_PURE_TAG] if is_stripped else told
 
@@ -90,7 +85,7 @@ def _file_name(part: Part) -> str:
 
 def _with_record(part: Part) -> dict[str, bytes]:
     """The files of its wheel, the list of them included."""
-    about = _about(part)
+    about = part.about
     pure = str(part.is_pure).lower()
     tags = "".join(f"Tag: {tag}\n" for tag in _tags(part))
     wheel = f"Wheel-Version: 1.0\nGenerator: tools.wheelhouse\nRoot-Is-Purelib: {pure}\n{tags}"

@@ -20,9 +20,10 @@ def find_pythons() -> Mapping[str, str]:
     """Paths of interpreters by version: those on the path, those of pyenv, and this one."""
     found = {f"{sys.version_info[0]}.{sys.version_info[1]}": sys.executable}
     for version in PYTHONS:
-        for path in _candidates(version):
-            if version not in found and _version(path) == version:
-                found[version] = path
+        for candidate in _candidates(version):
+            said, path = _ask(candidate)
+            if said == version:
+                found.setdefault(version, path)
     return {version: found[version] for version in sorted(found, key=_number)}
 
 
@@ -35,11 +36,15 @@ def _candidates(version: str) -> Iterator[str]:
     yield from map(str, sorted(pyenv.glob(f"versions/{version}.*/bin/{name}")))
 
 
-def _version(path: str) -> str:
-    """What an interpreter says it is; nothing if it does not start, as pyenv's stand-ins."""
-    code = "import sys; print('%d.%d' % sys.version_info[:2])"
+def _ask(path: str) -> tuple[str, str]:
+    """The version of an interpreter, and its real path.
+
+    pyenv puts stand-ins on the path: some do not start, all need the right environment.
+    """
+    code = "import sys; print('%d.%d' % sys.version_info[:2], sys.executable)"
     done = subprocess.run([path, "-I", "-c", code], capture_output=True, text=True, check=False)
-    return done.stdout.strip()
+    version, _, executable = done.stdout.strip().partition(" ")
+    return version, executable
 
 
 def _number(version: str) -> int:
