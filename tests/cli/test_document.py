@@ -218,7 +218,8 @@ def test_application_is_found_in_the_current_folder(
     (tmp_path / "site_in_folder.py").write_text("class Site:\n    application = print\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
-    assert load_application("site_in_folder:Site.application") is print
+    found: Any = load_application("site_in_folder:Site.application")
+    assert found is print
 
 
 # -- paste.deploy --------------------------------------------------------------
