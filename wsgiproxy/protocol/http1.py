@@ -41,6 +41,7 @@ _FIELD_LINE = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]*:([^\x00-\x08\x0a
 # A line ends with CRLF; a reader may take a bare LF for one (RFC 9112, 2.2).
 _HEAD_END = re.compile(rb"\n\r?\n")
 # RFC 9112, 7.1: chunk-size [ chunk-ext ]; fifteen digits are more than any body needs.
+_DIGITS = frozenset(b"0123456789abcdefABCDEF")
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\x00-\x08\x0a-\x1f\x7f]*)?")
 
 
@@ -286,6 +287,8 @@ class ChunkedReader:
                 pieces.append(piece)
             elif self._is_between and (after := _whole_chunks(data, at, pieces)) > at:
                 at = after
+            else:
+                at = self._take_line(data, at)
         if at < end:
             self.clean = False
         return b"".join(pieces)
@@ -339,10 +342,7 @@ def _whole_chunks(data: bytes, at: int, pieces: list[bytes]) -> int:
     """
     while (eol := data.find(b"\r\n", at, at + 17)) > at:
         digits = data[at:eol]
-        try:
-            size = int(digits, 16) if digits.isalnum() else 0
-        except ValueError:
-            break
+        size = int(digits, 16) if _DIGITS.issuperset(digits) else 0
         start = eol + 2
         stop = start + size
         if not size or data[stop : stop + 2] != b"\r\n":
