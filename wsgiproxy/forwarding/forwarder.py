@@ -267,7 +267,8 @@ class Forwarder:
         assert self.request is not None
         target = target_of(self.request, self.match, self.environ, self.server.base)
         head = request_head(self.request, target, framing)
-        if is_bound([self.request.environ.get("HTTP_AUTHORIZATION", "")]):
+        credentials = self.request.environ.get("HTTP_AUTHORIZATION")
+        if credentials and is_bound([credentials]):
             exchange.close_after()
         watch = DisconnectWatch(self.environ)
         if isinstance(body, bytes):
@@ -340,12 +341,14 @@ class Forwarder:
         # sent the new protocol's bytes at once must not have them read as a request (RFC 9931).
         leaves = self.protocol is not None or offload.is_wanted(exchange, head)
         pieces = [] if leaves else self._begin_body(exchange)
-        leaves = leaves or not (exchange.at_end or self.held.may_stay)
-        own = ResponseBody(exchange, pieces, self._report, self.held.release)
-        body: Iterable[bytes] = own
-        if exchange.at_end and not leaves:
-            own.close()  # the connection is free at once
-            body = pieces
+        is_whole = exchange.at_end and not leaves
+        leaves = leaves or not (is_whole or self.held.may_stay)
+        body: Iterable[bytes] = pieces
+        if is_whole:
+            exchange.close()  # the connection is free at once
+            self.held.release()
+        else:
+            body = own = ResponseBody(exchange, pieces, self._report, self.held.release)
         before = body
         if self.rebasing is not None:
             headers, body = self.rebasing.adapt_response(
@@ -359,11 +362,11 @@ class Forwarder:
             answer = offload.pass_on(exchange, self.method, status, headers, b"".join(pieces))
             if answer is not None:
                 return answer
-        if not isinstance(body, list):
+        if not is_whole:
             self.held.need_worker(wait=False)
             body = BegunBody(body)
+            own.is_said = True
         self.start_response(status, headers)
-        own.is_said = True
         return body
 
     def _begin_body(self, exchange: Exchange) -> list[bytes]:

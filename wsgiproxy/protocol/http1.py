@@ -38,8 +38,7 @@ _STATUS_LINE = re.compile(r"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80
 # RFC 9110, 5.1 and 5.5: a name is a token; a value holds no control but the tab. RFC 9112, 5.1: a
 # proxy removes the space before a colon of a response.
 _FIELD_LINE = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]*:([^\x00-\x08\x0a-\x1f\x7f]*)")
-# A line ends with CRLF; a reader may take a bare LF for one (RFC 9112, 2.2).
-_HEAD_END = re.compile(rb"\n\r?\n")
+_BARE_END = re.compile(rb"\n\r?\n")
 # RFC 9112, 7.1: chunk-size [ chunk-ext ]; fifteen digits are more than any body needs.
 _DIGITS = frozenset(b"0123456789abcdefABCDEF")
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\x00-\x08\x0a-\x1f\x7f]*)?")
@@ -148,21 +147,32 @@ class HeadReader:
         return None
 
     def _next(self) -> Head | None:
-        found = _HEAD_END.search(self._buffer, self._seen)
-        end = len(self._buffer) if found is None else found.start()
-        if end > MAX_HEAD:
+        end = self._buffer.find(b"\r\n\r\n", self._seen)
+        size = 4
+        if end < 0:
+            end, size = self._bare_end()
+        if end > MAX_HEAD or (end < 0 and len(self._buffer) > MAX_HEAD):
             raise UpstreamBroken(f"response head over {MAX_HEAD} bytes", stage="head")
-        if found is None:
-            self._seen = max(0, end - 2)
+        if end < 0:
+            self._seen = max(0, len(self._buffer) - 3)
             return None
-        block = bytes(self._buffer[: found.end()])
-        if 0 < block.count(b"\r\n") < block.count(b"\n"):
-            # Two readers might see two heads here: where lines end is no matter of taste.
-            raise UpstreamBroken("line ends of two kinds in the response head", stage="head")
-        head = parse_head(block[:end].removesuffix(b"\r"))
-        self._buffer = self._buffer[found.end() :]
+        head = parse_head(bytes(self._buffer[:end]))
+        self._buffer = self._buffer[end + size :]
         self._seen = 0
         return head
+
+    def _bare_end(self) -> tuple[int, int]:
+        """Where a head of bare line feeds ends, and how long its end is; -1 if it does not.
+
+        A reader may take a bare LF for a line end (RFC 9112, 2.2). Both kinds in one head are
+        refused at once: two readers could see two heads there.
+        """
+        found = _BARE_END.search(self._buffer, self._seen)
+        if found is None:
+            return -1, 0
+        if self._buffer.find(b"\r", 0, found.end()) >= 0:
+            raise UpstreamBroken("line ends of two kinds in the response head", stage="head")
+        return found.start(), 2
 
 
 class BodyReader(Protocol):

@@ -84,6 +84,8 @@ class HeaderUrls(NamedTuple):
 
     def to_upstream(self, url: str) -> str:
         """A URL of our own origin as the upstream knows it; any other as it is."""
+        if self.prefix and url.startswith(self.outside + self.prefix + "/"):
+            return self.origin + self.base + url[len(self.outside) + len(self.prefix) :]
         found = _ORIGIN.match(url)
         if found is None or not same_origin(found[0], self.outside):
             return url

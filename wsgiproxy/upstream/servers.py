@@ -85,8 +85,10 @@ class Upstream:
         :raises NoUpstream: if every server is down for now.
         """
         if len(self.servers) == 1:  # nothing to choose from: trying beats refusing
-            yield self.servers[0]
-            return
+            return iter(self.servers)
+        return self._in_turn()
+
+    def _in_turn(self) -> Iterator[Server]:
         turn = next(self._turn)
         now = time.monotonic()
         is_any = False
