@@ -19,7 +19,7 @@ from ..upstream.exchange import Exchange
 from .client import client_of
 from .limits import Trip
 from .prepare import prepare_request, url_map
-from .respond import ResponseBody, adapt_headers, status_line
+from .respond import ResponseBody, adapt_headers, sendable_body, status_line
 from .serialize import serialize, target_of
 
 if TYPE_CHECKING:
@@ -237,6 +237,7 @@ class Forwarder:
         if self.route.modify_response is not None:
             hook = self.route.modify_response
             status, headers, body = _modified(hook, request, status, headers, body)
+        body = sendable_body(self.environ["REQUEST_METHOD"], status, body)
         if goes_on and body is own:
             answer = trip.stream(exchange, request.method, status, headers)
             if answer is not None:
@@ -285,11 +286,7 @@ class Forwarder:
     def _respond(self, response: webob.Response) -> Iterable[bytes]:
         """A hook's response as it is: WebOb's own call would change ``Location``."""
         self.start_response(response.status, response.headerlist)
-        if self.environ["REQUEST_METHOD"] == "HEAD":
-            if hasattr(response.app_iter, "close"):
-                response.app_iter.close()
-            return []
-        return response.app_iter  # type: ignore[no-any-return]
+        return sendable_body(self.environ["REQUEST_METHOD"], response.status, response.app_iter)
 
 
 def _modified(

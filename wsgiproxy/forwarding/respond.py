@@ -12,7 +12,7 @@ from ..protocol.http1 import Head
 from ..protocol.url_map import HeaderUrls
 from ..upstream.exchange import Exchange
 
-__all__ = ["ResponseBody", "adapt_headers", "status_line"]
+__all__ = ["ResponseBody", "adapt_headers", "sendable_body", "status_line"]
 
 # What to do with a header by its lower-cased name: drop it, or the method of HeaderUrls that
 # translates it. Alt-Svc would send clients past us (RFC 7838).
@@ -96,6 +96,21 @@ def _overruled(head: Head) -> set[str]:
 
 def _without(headers: HeaderList, names: set[str]) -> HeaderList:
     return [pair for pair in headers if pair[0].lower() not in names]
+
+
+def sendable_body(method: str, status: str, body: Iterable[bytes]) -> Iterable[bytes]:
+    """The body that goes to the client: closed and empty where it expects none.
+
+    Hooks make such bodies. The answer to ``HEAD``, a 204 and a 304 end with their head
+    (RFC 9112, 6.3): what followed would be taken for the start of the next response.
+
+    :param method: the client's, which a hook may have changed for the upstream.
+    """
+    if method != "HEAD" and not status.startswith(("204", "304")):
+        return body
+    if hasattr(body, "close"):
+        body.close()
+    return []
 
 
 class ResponseBody:

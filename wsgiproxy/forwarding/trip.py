@@ -146,6 +146,8 @@ class Trip:
             return False
         if route.rebase and "text/event-stream" not in self.environ.get("HTTP_ACCEPT", ""):
             return False  # the body may have to be edited
+        if route.rewrite is not None and self.environ["REQUEST_METHOD"] == "HEAD":
+            return False  # the hook may have made it a GET, whose body must not go out
         if self._way_out is None:
             self._way_out = _handover().way_out(self.environ, self.start_response)
         return self._way_out is not None
