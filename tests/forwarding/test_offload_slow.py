@@ -56,7 +56,6 @@ def test_slow_answers_leave_the_threads_to_the_application(proxied: Proxied, lat
         response = client.read_response()
         assert (response.status, response.reason, response.body) == (200, "Fine", b"done")
         assert response.headers.get("X-Extra") == "1"
-        assert response.complete
 
 
 def test_connection_ends_after_an_answer_from_the_relay(proxied: Proxied, later: Later) -> None:
@@ -126,9 +125,7 @@ def test_late_chunked_body_arrives_whole(proxied: Proxied, later: Later) -> None
     clients = ask(proxied(server_options={"threads": 2}), 4)
     later.go.set()
     for client in clients:
-        response = client.read_response()
-        assert response.body == b"one" + b"x" * 70_000
-        assert response.complete
+        assert client.read_response().body == b"one" + b"x" * 70_000
 
 
 def test_late_body_that_breaks_off_is_not_whole(proxied: Proxied, upstream: RawUpstream) -> None:
@@ -143,7 +140,7 @@ def test_late_body_that_breaks_off_is_not_whole(proxied: Proxied, upstream: RawU
     clients = ask(proxied(server_options={"threads": 2}), 4)
     go.set()
     for client in clients:
-        response = client.read_response()
+        response = client.read_response(allow_cut=True)
         assert (response.body, response.complete) == (b"half", False)
 
 
@@ -188,7 +185,7 @@ def test_late_body_that_stalls_is_not_whole(proxied: Proxied, upstream: RawUpstr
     clients = ask(proxied(server_options={"threads": 2}, read_timeout=0.8), 3)
     go.set()
     for client in clients:
-        response = client.read_response()
+        response = client.read_response(allow_cut=True)
         assert (response.body, response.complete) == (b"half", False)
 
 
@@ -286,7 +283,7 @@ def test_large_download_that_breaks_off_is_not_whole(
         conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n" + bytes(5_000_000))
 
     upstream.script(handler)
-    response = proxied().get("/p/big")
+    response = proxied().get("/p/big", allow_cut=True)
     assert (len(response.body), response.complete) == (5_000_000, False)
 
 
