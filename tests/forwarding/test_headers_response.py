@@ -172,6 +172,18 @@ def test_response_hook_may_replace_the_body(proxied: Proxied) -> None:
         assert site.get("/p/x").body == body.upper()
 
 
+@pytest.mark.parametrize("order", [1, -1], ids=["length-last", "length-first"])
+def test_length_that_chunks_overrule_goes_no_further(proxied: Proxied, order: int) -> None:
+    site = proxied()
+    framing = ["Transfer-Encoding: chunked", "Content-Length: 3"][::order]
+    site.upstream.respond(message("HTTP/1.1 200 OK", framing, b"1\r\nx\r\n0\r\n\r\n"))
+
+    response = site.get("/p/x")
+
+    assert response.headers.get("Content-Length") in (None, "1")
+    assert response.body == b"x"
+
+
 def test_response_hook_leaves_relative_locations_alone(proxied: Proxied) -> None:
     site = proxied(modify_response=lambda response, request: None)
 

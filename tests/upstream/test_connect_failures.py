@@ -126,6 +126,28 @@ def test_upstream_whose_servers_all_refuse_is_a_502_then_a_503(
     assert int(response.headers.get("Retry-After") or 0) > 0
 
 
+def test_only_failures_in_a_row_take_a_server_out(tmp_path: Path) -> None:
+    path = tmp_path / "flaky.sock"
+    with RawUpstream() as good:
+        upstream = Upstream([f"unix:{path}", good.url], max_fails=2)
+
+        def asked() -> set[str]:
+            """Who is connected to when each of the two has its turn."""
+            exchanges = [upstream.connect() for _ in range(2)]
+            for exchange in exchanges:
+                exchange.close()
+            return {exchange.server.url for exchange in exchanges}
+
+        for _ in range(3):
+            assert asked() == {good.url}  # one failure
+            with RawUpstream(unix=path):
+                assert asked() == set(upstream.urls)
+            path.unlink()
+        assert [asked(), asked()] == [{good.url}] * 2  # two in a row
+        with RawUpstream(unix=path):
+            assert asked() == {good.url}
+
+
 def test_servers_take_turns(proxied: Proxied) -> None:
     with RawUpstream() as one, RawUpstream() as two:
         site = proxied({"/p": Route([one.url, two.url])})
