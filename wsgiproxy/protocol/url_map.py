@@ -56,23 +56,20 @@ class HeaderUrls(NamedTuple):
     def _path_to_client(self, path: str, url: str) -> str:
         if self.prefix and _is_under(path, self.prefix):
             return path  # told of its prefix, the upstream has said it already
-        if self.base:
-            if not _is_under(path, self.base):
-                return url  # a place that cannot be reached through this prefix
-            path = path[len(self.base) :]
-            if not path.startswith("/"):
-                path = "/" + path
+        if not _is_under(path, self.base):
+            return url  # a place that cannot be reached through this prefix
+        path = path[len(self.base) :]
+        if not path.startswith("/"):
+            path = "/" + path
         mapped = self.prefix + path
         return mapped if not mapped.startswith(("//", "/\\")) else "/." + mapped
 
     def path_to_upstream(self, path: str) -> str:
         """A public path as the upstream knows it; one outside the prefix as it is."""
-        if self.prefix and _is_under(path, self.prefix):
-            path = path[len(self.prefix) :]
-            path = path if path.startswith("/") else "/" + path
-        elif self.prefix:
+        if not _is_under(path, self.prefix):
             return path
-        return self.base + path
+        path = path[len(self.prefix) :]
+        return self.base + (path if path.startswith("/") else "/" + path)
 
     def to_upstream(self, url: str) -> str:
         """A URL of our own origin as the upstream knows it; any other as it is."""
@@ -111,9 +108,9 @@ class HeaderUrls(NamedTuple):
         return ";".join([pair, *(text for text in edited if text is not None)])
 
     def _cookie_attribute(self, attribute: str) -> str | None:
-        name, equals, content = attribute.partition("=")
+        name, _, content = attribute.partition("=")
         kind, content = name.strip().lower(), content.strip()
-        if kind == "path" and equals and content.startswith("/"):
+        if kind == "path" and content.startswith("/"):
             return f"{name}={self._cookie_path(content)}"
         if kind == "domain" and self._is_own_domain(content.lstrip(".").lower()):
             return None
