@@ -11,7 +11,7 @@ import webob
 
 from tests.support import DEADLINE, Site, UpstreamConnection, get, message
 from tests.support.headers import answered
-from wsgiproxy.forwarding import trip
+from wsgiproxy.forwarding import forwarder
 
 Proxied = Callable[..., Site]
 
@@ -195,8 +195,8 @@ def test_response_hook_leaves_relative_locations_alone(proxied: Proxied) -> None
 BODILESS: dict[str, dict[str, Any]] = {
     "replaced": {"modify_response": lambda response, request: webob.Response("other")},
     "new-body": {"modify_response": lambda response, request: setattr(response, "body", b"other")},
-    "answered": {"rewrite": lambda request: webob.Response("other")},
-    "method": {"rewrite": lambda request: setattr(request, "method", "GET")},
+    "answered": {"modify_request": lambda request: webob.Response("other")},
+    "method": {"modify_request": lambda request: setattr(request, "method", "GET")},
 }
 
 
@@ -224,7 +224,7 @@ def test_method_that_a_hook_changes_has_no_body_after_a_long_wait(proxied: Proxi
     client.send(get("/p/x", method="HEAD"))
     site.upstream.wait_for_requests()
     # Longer than a worker waits that could leave.
-    assert client.is_silent(1.5 * trip.LONG)
+    assert client.is_silent(1.5 * forwarder.LONG)
     go.set()
 
     response = client.read_response(is_head=True)

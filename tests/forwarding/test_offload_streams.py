@@ -312,7 +312,7 @@ def test_idle_stream_ends_and_is_not_whole(
 def test_client_that_stops_reading_is_given_up(
     proxied: Proxied, upstream: RawUpstream, streaming: Script
 ) -> None:
-    client = proxied(idle_timeout=0.3).connect()
+    client = proxied(write_timeout=0.3).connect()
     client.send(get("/p/events"))
     client.read_response_head()
     conn = streaming.conn()
