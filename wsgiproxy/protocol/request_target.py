@@ -25,8 +25,7 @@ __all__ = [
 PATH_SAFE = "/:@!$&'()*+,;=~-._"
 #: Every printable ASCII character: to encode the rest of a raw target only.
 _ASCII = "".join(map(chr, range(0x21, 0x7F)))
-# What a target may not hold to be compared as it is: "%" would stand for another character.
-_UNUSUAL = re.compile(r"[^\x21\x22\x24\x26-\x3e\x40-\x7e]")
+_UNUSUAL = re.compile(r"[^\x21\x22\x24-\x3e\x40-\x7e]")
 _INVALID_TARGET = re.compile(r"[\x00-\x20\x7f#]")
 _ABSOLUTE_FORM = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
@@ -72,7 +71,7 @@ def raw_target(environ: Mapping[str, Any], path: str) -> tuple[str, str]:
     if not raw_path.isascii():
         raw_path = quote(raw_path.encode("latin-1"), safe=_ASCII)
     # waitress collapses the slashes at the start of PATH_INFO, not of the raw target.
-    if (raw_path != path or "%" in path) and not _agrees(raw_path, path):
+    if raw_path != path and not _agrees(raw_path, path):
         raw_path = encode_path(path)
     if raw_query != query or not query.isascii():
         return raw_path, encode_query(query)
