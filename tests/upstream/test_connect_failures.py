@@ -114,6 +114,36 @@ def test_server_that_refuses_is_passed_over(proxied: Proxied, closed_port: int) 
         assert len(good.requests) == 4
 
 
+@pytest.mark.parametrize("host", ["upstream", "client", "fixed.example"])
+def test_request_that_goes_to_the_next_server_is_addressed_to_it(
+    proxied: Proxied, closed_port: int, host: str
+) -> None:
+    refused = f"http://127.0.0.1:{closed_port}"
+    with RawUpstream() as good:
+        addresses = {
+            "upstream": (good.netloc, good.url),
+            "client": ("front", "http://front"),
+            "fixed.example": ("fixed.example", "http://fixed.example"),
+        }
+        name, origin = addresses[host]
+
+        ours = (
+            "Origin: http://front",
+            "Referer: http://front/p/y",
+            "Destination: http://front/p/z",
+        )
+        for headers in (ours, (f"Origin: {refused}0", f"Referer: {refused}0/y")):
+            proxied({"/p": Route([refused, good.url], host=host)}).get("/p/x", *headers)
+
+    own, foreign = (request.headers for request in good.requests)
+    assert (own.get("Host"), own.get("Origin")) == (name, origin)
+    assert own.get("Referer") == (f"{origin}/y" if host != "client" else f"{origin}/p/y")
+    assert own.get("Destination") == f"{origin}/z"
+    assert foreign.get("Host") == name
+    assert foreign.get("Origin") == f"{refused}0"
+    assert foreign.get("Referer") == f"{refused}0/y"
+
+
 def test_upstream_whose_servers_all_refuse_is_a_502_then_a_503(
     proxied: Proxied, closed_port: int
 ) -> None:

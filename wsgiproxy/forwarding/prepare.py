@@ -46,7 +46,7 @@ def readdress(environ: dict[str, Any], old: Server, new: Server) -> None:
     """Address a clone that was prepared for one server to another one."""
     if environ.get("HTTP_HOST") == old.netloc:
         environ["HTTP_HOST"] = new.netloc
-    for key in _ADDRESS_KEYS:
+    for key in (*_ADDRESS_KEYS, "HTTP_DESTINATION"):
         value = environ.get(key, "")
         if value == old.origin or value.startswith(old.origin + "/"):
             environ[key] = new.origin + value[len(old.origin) :]
