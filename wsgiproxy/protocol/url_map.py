@@ -49,8 +49,7 @@ class HeaderUrls(NamedTuple):
             return self._path_to_client(url, url)
         host = absolute[1].lower()
         if host in self.inside or host == self.front.lower():
-            path = url[absolute.end() :]
-            return self._path_to_client(path if path.startswith("/") else "/" + path, url)
+            return self._path_to_client(url[absolute.end() :], url)
         return url
 
     def _path_to_client(self, path: str, url: str) -> str:
@@ -119,9 +118,9 @@ class HeaderUrls(NamedTuple):
     def _cookie_path(self, path: str) -> str:
         if self.prefix and _is_under(path, self.prefix):
             return path
-        if self.base and _is_under(path, self.base):
+        if _is_under(path, self.base):
             path = path[len(self.base) :] or "/"
-        elif self.base and _is_under(self.base, path.rstrip("/")):
+        elif _is_under(self.base, path.rstrip("/")):
             path = "/"
         return self.prefix + path  # under the prefix whatever it says: the rest is not its own
 
