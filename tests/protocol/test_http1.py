@@ -303,6 +303,13 @@ def framing(raw: bytes, method: str = "GET") -> tuple[str, bool]:
         (b"Transfer-Encoding: chunked", ("ChunkedReader", True)),
         (b"Transfer-Encoding: Chunked", ("ChunkedReader", True)),
         (b"Transfer-Encoding: chunked\r\nContent-Length: 5", ("ChunkedReader", False)),
+        (b"Transfer-Encoding: chunked\r\nConnection: close", ("ChunkedReader", False)),
+        (b"Transfer-Encoding: identity,\tchunked ", ("ChunkedReader", True)),
+        (b"Transfer-Encoding: identity\r\nTransfer-Encoding: chunked", ("ChunkedReader", True)),
+        (b"Content-Length: 5\t, 5", ("LengthReader5", True)),
+        (b"Content-Length: 5\r\nConnection: foo\r\nConnection: close", ("LengthReader5", False)),
+        (b"Content-Length: 5\r\nConnection: keep-alive", ("LengthReader5", True)),
+        (b"Content-Length: 999999999999999999", ("LengthReader999999999999999999", True)),
         (b"X: y", ("OpenReader", False)),
         (b"Connection: x,\tclose\r\nContent-Length: 5", ("LengthReader5", False)),
         (b"Transfer-Encoding: identity", ("OpenReader", False)),
@@ -328,6 +335,7 @@ def test_body_is_framed_as_the_head_says(headers: bytes, expected: tuple[str, bo
         b"Content-Length:",
         b"Content-Length: 5,",
         b"Content-Length: \xb2",
+        b"Content-Length: 1000000000000000000",
         b"Content-Length: 9999999999999999999999999",
         b"Transfer-Encoding: gzip",
         b"Transfer-Encoding: xchunked",
@@ -452,6 +460,43 @@ def test_valid_chunked_body_is_decoded(data: bytes, payload: bytes) -> None:
 )
 def test_invalid_chunked_body_is_refused(data: bytes) -> None:
     assert read_chunks([data])[3]
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        (b"Content-Length: 5", ("LengthReader5", False)),
+        (b"Content-Length: 5\r\nConnection: close", ("LengthReader5", False)),
+        (b"Content-Length: 5\r\nConnection: Keep-Alive", ("LengthReader5", True)),
+        (b"Content-Length: 5\r\nConnection: foo, keep-alive", ("LengthReader5", True)),
+        (b"Transfer-Encoding: chunked\r\nConnection: keep-alive", ("ChunkedReader", False)),
+    ],
+)
+def test_http_1_0_keeps_a_connection_if_told_but_not_behind_chunks(
+    headers: bytes, expected: tuple[str, bool]
+) -> None:
+    assert framing(b"HTTP/1.0 200 OK\r\n" + headers) == expected
+
+
+def test_body_behind_a_switch_of_protocols_is_none_of_ours() -> None:
+    assert framing(b"HTTP/1.1 101 Switching")[0] == "LengthReader0"
+
+
+def test_trailers_are_kept_in_their_order() -> None:
+    body = ChunkedReader()
+    for piece in single_bytes(b"1\r\nx\r\n0\r\nA: b\r\na:\tc \r\n\r\n"):
+        body.feed(piece)
+
+    assert body.done
+    assert body.trailers == [("A", "b"), ("a", "c")]
+
+
+@pytest.mark.parametrize("line", [b"no colon", b": v", b"A: b\x00", b" A: b"])
+def test_trailer_that_is_no_field_is_refused(line: bytes) -> None:
+    with pytest.raises(UpstreamBroken) as refused:
+        ChunkedReader().feed(b"0\r\n" + line + b"\r\n\r\n")
+
+    assert refused.value.stage == "body"
 
 
 def test_bytes_behind_the_last_chunk_mark_the_connection() -> None:
