@@ -24,7 +24,7 @@ from ..servers.disconnect import DisconnectWatch
 from ..upstream import Server
 from ..upstream.exchange import Exchange, is_bound
 from .client import Client, client_of
-from .hooks import answer_with, call_hook, modify
+from .hooks import answer_with, call_hook, modify, sendable_body
 from .limits import RouteState
 from .offload import Offload
 from .prepare import prepare_request, readdress, url_map
@@ -358,6 +358,7 @@ class Forwarder:
             status, headers, body = modify(
                 self.route.modify_response, self.request, status, headers, body
             )
+        body = sendable_body(self.environ["REQUEST_METHOD"], status, body)
         if leaves and body is before:
             answer = offload.pass_on(exchange, self.method, status, headers, b"".join(pieces))
             if answer is not None:

@@ -14,7 +14,7 @@ from ..protocol.fields import HeaderList
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-__all__ = ["answer_with", "call_hook", "modify"]
+__all__ = ["answer_with", "call_hook", "modify", "sendable_body"]
 
 logger = logging.getLogger("wsgiproxy")
 
@@ -39,12 +39,22 @@ def answer_with(
 ) -> Iterable[bytes]:
     """A hook's response as it is: WebOb's own call would change ``Location``."""
     start_response(response.status, response.headerlist)
-    if environ["REQUEST_METHOD"] == "HEAD":
-        if hasattr(response.app_iter, "close"):
-            response.app_iter.close()
-        return []
-    body: Iterable[bytes] = response.app_iter
-    return body
+    return sendable_body(environ["REQUEST_METHOD"], response.status, response.app_iter)
+
+
+def sendable_body(method: str, status: str, body: Iterable[bytes]) -> Iterable[bytes]:
+    """The body that goes to the client: closed and empty where it expects none.
+
+    The answer to ``HEAD``, a 204 and a 304 end with their head (RFC 9112, 6.3): what a hook had
+    sent after it would be taken for the start of the next response.
+
+    :param method: the client's, which a hook may have changed for the upstream.
+    """
+    if method != "HEAD" and not status.startswith(("204", "304")):
+        return body
+    if hasattr(body, "close"):
+        body.close()
+    return []
 
 
 def modify(

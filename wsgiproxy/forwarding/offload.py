@@ -72,6 +72,8 @@ class Offload:
             return False
         if route.rebase and "text/event-stream" not in self._environ.get("HTTP_ACCEPT", ""):
             return False  # the body may have to be edited
+        if route.modify_request is not None and self._environ["REQUEST_METHOD"] == "HEAD":
+            return False  # the hook may have made it a GET, whose body must not go out
         return self._find(is_stream=False)
 
     def _find(self, is_stream: bool) -> bool:

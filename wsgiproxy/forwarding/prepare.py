@@ -21,8 +21,6 @@ __all__ = ["CODING", "prepare_request", "pseudonym", "readdress", "url_map"]
 
 # Connection options that need no look at the other headers.
 _PLAIN_CONNECTION = frozenset(("keep-alive", "close", "Keep-Alive", "Close", ""))
-# What Connection may never take away (RFC 9110, 7.6.1): it would change the message.
-_UNREMOVABLE = frozenset(("host", "content-length", "content-type", "transfer-encoding"))
 #: Where the clone remembers how the body comes in, once the header itself is gone.
 CODING = "wsgiproxy.transfer_encoding"
 
@@ -46,7 +44,7 @@ def readdress(environ: dict[str, Any], old: Server, new: Server) -> None:
     """Address a clone that was prepared for one server to another one."""
     if environ.get("HTTP_HOST") == old.netloc:
         environ["HTTP_HOST"] = new.netloc
-    for key in _ADDRESS_KEYS:
+    for key in (*_ADDRESS_KEYS, "HTTP_DESTINATION"):
         value = environ.get(key, "")
         if value == old.origin or value.startswith(old.origin + "/"):
             environ[key] = new.origin + value[len(old.origin) :]
@@ -89,7 +87,8 @@ def prepare_request(
         del copy[key]
     connection = environ.get("HTTP_CONNECTION", "")
     if connection not in _PLAIN_CONNECTION:
-        for name in rules.connection_options(connection) - _UNREMOVABLE:
+        # Host is set below; what frames the body is in no HTTP_ key.
+        for name in rules.connection_options(connection):
             copy.pop("HTTP_" + name.upper().replace("-", "_"), None)
     if match.mount.route.strip_prefix:
         copy["SCRIPT_NAME"], copy["PATH_INFO"] = match.public, match.path or "/"
