@@ -124,7 +124,8 @@ class Forwarder:
                         answer = offload.wait_for_head(exchange, self.method, self._adapt)
                         if answer is not None:
                             return answer
-                        head = self._wait_here(exchange)
+                        self.held.need_worker(wait=False)
+                        head = exchange.read_head(self.method)
                     if head.status == 101:
                         return self._switch(exchange, head, offload)
                     # 6. Adapt the head; 7. pass the body on.
@@ -300,10 +301,6 @@ class Forwarder:
                     exchange.read_head(method)
                 return
             patience = PLENTY if held.may_stay else SCARCE
-
-    def _wait_here(self, exchange: Exchange) -> Head:
-        self.held.need_worker(wait=False)
-        return exchange.read_head(self.method)
 
     def _switch(self, exchange: Exchange, head: Head, offload: Offload) -> Iterable[bytes]:
         if self.protocol is None:
