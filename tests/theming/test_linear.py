@@ -104,7 +104,7 @@ def test_page_takes_linear_time(name: str) -> None:
 
     def visit(page: bytes) -> None:
         answer[:] = [page]
-        assert b"".join(middleware(environ, lambda *_: None))
+        assert b"".join(middleware(environ, lambda *_: lambda data: None))
 
     assert_linear(visit, repeated(*PAGES[name]))
 
