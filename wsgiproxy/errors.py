@@ -1,4 +1,4 @@
-"""Everything that can go wrong, by name.
+"""Everything that can go wrong, by name::
 
     ProxyError
     ├── ConfigurationError            at start: a wrong option, URL, file or prefix

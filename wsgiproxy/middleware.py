@@ -62,9 +62,8 @@ class ProxyMiddleware:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request, here or in the wrapped application."""
         path = environ.get("PATH_INFO", "")
-        if self._candidates(path):
-            mount = self.router.find(path, environ.get("HTTP_HOST", ""))
-            if mount is not None:
+        for mount in self._candidates(path):
+            if mount.takes(path, environ.get("HTTP_HOST", "")):
                 return Forwarder(self._states[mount], environ, start_response).run()
         return self.app(environ, start_response)
 

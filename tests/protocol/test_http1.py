@@ -74,7 +74,6 @@ def single_bytes(data: bytes) -> list[bytes]:
         pytest.param(b"HTTP/1.1 200 OK\r\nA: \t b \t", 200, "OK", [("A", "b")], id="spaces"),
         pytest.param(b"HTTP/1.1 200 OK\r\nA:", 200, "OK", [("A", "")], id="empty-value"),
         pytest.param(b"HTTP/1.1 200 OK\r\nA \t: b", 200, "OK", [("A", "b")], id="space-and-colon"),
-        pytest.param(b"HTTP/1.1 200 OK\nA: b\nB: c", 200, "OK", [("A", "b"), ("B", "c")], id="lf"),
         pytest.param(b"HTTP/1.1 200 OK\r\nA: b:c: d", 200, "OK", [("A", "b:c: d")], id="colons"),
         pytest.param(b"HTTP/1.1 200 OK\r\nA: \xff\xc3", 200, "OK", [("A", "ÿÃ")], id="8-bit"),
         pytest.param(b"HTTP/1.1 200 OK\r\nA: a\tb", 200, "OK", [("A", "a\tb")], id="tab-inside"),
@@ -171,7 +170,7 @@ def test_interim_responses_are_skipped_up_to_a_limit() -> None:
 @pytest.mark.parametrize(("over", "expected"), [(0, 200), (1, "broken")])
 def test_longest_head_is_taken_and_no_longer_one(over: int, expected: object) -> None:
     start = b"HTTP/1.1 200 OK\r\nA: "
-    head, _ = read_head([start + b"x" * (MAX_HEAD - len(start) - 1 + over) + b"\r\n\r\n"])
+    head, _ = read_head([start + b"x" * (MAX_HEAD - len(start) + over) + b"\r\n\r\n"])
 
     assert getattr(head, "status", head) == expected
 

@@ -15,6 +15,7 @@ from ..errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
+from ..protocol.beyond import beyond_route
 from ..protocol.fields import HeaderList
 from ..protocol.http1 import Head
 from ..protocol.upgrade import announce, asked_for, check, switching_head
@@ -123,7 +124,8 @@ class Forwarder:
                         answer = offload.wait_for_head(exchange, self.method, self._adapt)
                         if answer is not None:
                             return answer
-                        head = self._wait_here(exchange)
+                        self.held.need_worker(wait=False)
+                        head = exchange.read_head(self.method)
                     if head.status == 101:
                         return self._switch(exchange, head, offload)
                     # 6. Adapt the head; 7. pass the body on.
@@ -266,7 +268,8 @@ class Forwarder:
         assert self.request is not None
         target = target_of(self.request, self.match, self.environ, self.server.base)
         head = request_head(self.request, target, framing)
-        if is_bound([self.request.environ.get("HTTP_AUTHORIZATION", "")]):
+        credentials = self.request.environ.get("HTTP_AUTHORIZATION")
+        if credentials and is_bound([credentials]):
             exchange.close_after()
         watch = DisconnectWatch(self.environ)
         if isinstance(body, bytes):
@@ -299,10 +302,6 @@ class Forwarder:
                 return
             patience = PLENTY if held.may_stay else SCARCE
 
-    def _wait_here(self, exchange: Exchange) -> Head:
-        self.held.need_worker(wait=False)
-        return exchange.read_head(self.method)
-
     def _switch(self, exchange: Exchange, head: Head, offload: Offload) -> Iterable[bytes]:
         if self.protocol is None:
             raise UpstreamBroken("an upgrade that nobody asked for", stage="head")
@@ -315,11 +314,19 @@ class Forwarder:
 
     def _adapt(self, head: Head) -> tuple[str, HeaderList]:
         """Status line and headers for the client."""
+        mount, route = self.state.mount, self.route
+        beyond = beyond_route(
+            tuple(head.names),
+            confined=bool(self.match.prefix) and not mount.host,
+            scoped=route.rebase,
+            passed=self.state.passed,
+        )
         headers = adapt_headers(
             head,
             lambda: url_map(self.match, self.client, self.server),
-            self.route.hide_cookies,
-            self.route.response_headers,
+            route.hide_cookies,
+            route.response_headers,
+            beyond,
         )
         return status_line(head), headers
 
@@ -331,12 +338,14 @@ class Forwarder:
         # sent the new protocol's bytes at once must not have them read as a request (RFC 9931).
         leaves = self.protocol is not None or offload.is_wanted(exchange, head)
         pieces = [] if leaves else self._begin_body(exchange)
-        leaves = leaves or not (exchange.at_end or self.held.may_stay)
-        own = ResponseBody(exchange, pieces, self._report, self.held.release)
-        body: Iterable[bytes] = own
-        if exchange.at_end and not leaves:
-            own.close()  # the connection is free at once
-            body = pieces
+        is_whole = exchange.at_end and not leaves
+        leaves = leaves or not (is_whole or self.held.may_stay)
+        body: Iterable[bytes] = pieces
+        if is_whole:
+            exchange.close()  # the connection is free at once
+            self.held.release()
+        else:
+            body = own = ResponseBody(exchange, pieces, self._report, self.held.release)
         before = body
         if self.rebasing is not None:
             headers, body = self.rebasing.adapt_response(
@@ -351,11 +360,11 @@ class Forwarder:
             answer = offload.pass_on(exchange, self.method, status, headers, b"".join(pieces))
             if answer is not None:
                 return answer
-        if not isinstance(body, list):
+        if not is_whole:
             self.held.need_worker(wait=False)
             body = BegunBody(body)
+            own.is_said = True
         self.start_response(status, headers)
-        own.is_said = True
         return body
 
     def _begin_body(self, exchange: Exchange) -> list[bytes]:

@@ -101,6 +101,7 @@ class RouteState:
         "limits",
         "locate",
         "mount",
+        "passed",
         "report",
         "tunnels",
         "via",
@@ -119,6 +120,7 @@ class RouteState:
     ) -> None:
         route = mount.route
         self.mount = mount
+        self.passed = frozenset(route.pass_headers)
         self.locate = locate
         self.limits = limits
         self.via = via

@@ -17,7 +17,7 @@ from ..protocol.http1 import Head
 from ..relay import Endpoint, Pair, PendingResponse, Reply, Stream, Tunnel, relay
 from ..servers.hijack import Hijacker, find, is_direct, lift
 from ..upstream.exchange import Exchange
-from .heads import interim_head, last_head, trailer_section
+from .client_heads import interim_head, last_head, trailer_section
 from .limits import RouteState
 from .slots import Held
 

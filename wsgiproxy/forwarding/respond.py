@@ -43,20 +43,22 @@ def adapt_headers(
     urls: Callable[[], HeaderUrls],
     hidden: Iterable[str] = (),
     changes: Sequence[tuple[str, str | None]] = (),
+    beyond: frozenset[str] = frozenset(),
 ) -> HeaderList:
     """The headers for the client, in the order they came.
 
     :param urls: makes the translation of URLs, called only if one is needed.
     :param hidden: names of cookies that the upstream may not set.
     :param changes: headers to set, or to remove where the value is ``None``.
+    :param beyond: lower-cased names of headers that are not the upstream's to send.
 
     Hop-by-hop headers and those that ``Connection`` names are dropped (RFC 9110, 7.6.1),
     ``Content-Length`` where ``Transfer-Encoding`` overrules it (RFC 9112, 6.3).
     """
     is_plain = head.status not in (204, 304) and _TRANSLATE.keys().isdisjoint(head.names)
-    if is_plain and not changes and _has_plain_length(head):
+    if is_plain and not changes and not beyond and _has_plain_length(head):
         return head.headers
-    dropped = _overruled(head)
+    dropped = _overruled(head) | beyond
     adapted: HeaderList = []
     for (name, value), lowered in zip(head.headers, head.names, strict=True):
         if lowered in dropped:

@@ -1,23 +1,23 @@
-"""How an HTTP/1.1 response is read: its head, and where its body ends.
+"""How the body of an HTTP/1.1 response is read: where it ends, and what of it is payload.
 
-urllib3 opens and verifies the connections; what goes over them is read here, because a proxy
-must not change a byte and ``http.client`` changes many. Bytes in, values out: nothing here
-touches a socket, so worker threads and the relay share it.
+Bytes in, values out: nothing here touches a socket, so worker threads and the relay share it.
 """
 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from ..errors import UpstreamBroken
 from .fields import connection_options
+from .heads import MAX_HEAD, MAX_INTERIM, Fields, Head, HeadReader, parse_field, parse_head
 
 __all__ = [
     "MAX_HEAD",
+    "MAX_INTERIM",
     "BodyReader",
     "ChunkedReader",
+    "Fields",
     "Head",
     "HeadReader",
     "LengthReader",
@@ -27,141 +27,9 @@ __all__ = [
     "parse_head",
 ]
 
-#: The longest response head that is taken, and the longest trailer section, in bytes.
-MAX_HEAD = 65536
-#: How many interim (1xx) responses are skipped before one request is given up.
-MAX_INTERIM = 32
-
-# RFC 9112, 4: status-line = HTTP-version SP status-code SP [ reason-phrase ]. The last
-# space is missing in the answers of enough servers to be taken as optional.
-_STATUS_LINE = re.compile(r"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?")
-# RFC 9110, 5.1 and 5.5: a name is a token; a value holds no control but the tab. RFC 9112, 5.1: a
-# proxy removes the space before a colon of a response.
-_FIELD_LINE = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]*:([^\x00-\x08\x0a-\x1f\x7f]*)")
-# A line ends with CRLF; a reader may take a bare LF for one (RFC 9112, 2.2).
-_HEAD_END = re.compile(rb"\n\r?\n")
 # RFC 9112, 7.1: chunk-size [ chunk-ext ]; fifteen digits are more than any body needs.
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\x00-\x08\x0a-\x1f\x7f]*)?")
-
-
-#: Names and values in the order they came; repeats survive.
-Fields = list[tuple[str, str]]
-
-
-class Head(NamedTuple):
-    """The head of one response, as received."""
-
-    minor: int  #: the x of HTTP/1.x
-    status: int
-    reason: str
-    headers: Fields
-    names: list[str]  #: the names of the headers in the same order, lower-cased
-
-    def all(self, name: str) -> list[str]:
-        """The values of every header of that (lower-cased) name."""
-        pairs = zip(self.headers, self.names, strict=True)
-        return [header[1] for header, lowered in pairs if lowered == name]
-
-
-def parse_head(block: bytes) -> Head:
-    """Read a response head.
-
-    :param block: its bytes, from the first up to the empty line (not included).
-    :raises UpstreamBroken: if any line is not what RFC 9112 allows.
-    """
-    text = block.decode("latin-1")
-    if "\r" not in text:
-        text = text.replace("\n", "\r\n")
-    if "\r\n " in text or "\r\n\t" in text:
-        # RFC 9112, 5.2: a proxy replaces an obsolete line folding with spaces. A status line
-        # has none: what is left of it there is no field line.
-        first, _, rest = text.partition("\r\n")
-        text = first + "\r\n" + re.sub(r"\r\n[ \t]+", " ", rest)
-    first, *lines = text.split("\r\n")
-    minor, status, reason = _parse_status(first)
-    # Most lines come again and again; to remember one takes a tenth of reading it.
-    fields = list(map(_known_field if len(text) < 2000 else _parse_field, lines))
-    return Head(minor, status, reason, [field[0] for field in fields], [f[1] for f in fields])
-
-
-@lru_cache(64)
-def _parse_status(line: str) -> tuple[int, int, str]:
-    found = _STATUS_LINE.fullmatch(line)
-    if found is None:
-        raise UpstreamBroken(f"invalid status line {line[:80]!r}", stage="head")
-    return int(found[1]), int(found[2]), found[3] or ""
-
-
-def _parse_field(line: str, stage: str = "head") -> tuple[tuple[str, str], str]:
-    """Name and value, and the name lower-cased."""
-    found = _FIELD_LINE.fullmatch(line)
-    if found is None:
-        raise UpstreamBroken(f"invalid field line {line[:80]!r}", stage=stage)
-    return (found[1], found[2].strip(" \t")), found[1].lower()
-
-
-_known_field = lru_cache(1024)(_parse_field)
-
-
-class HeadReader:
-    """Takes bytes until they hold a whole response head; interim responses are set aside.
-
-    Every 1xx but 101 is interim (RFC 9110, 15.2): whoever takes a 103 for the final response
-    hands the real one to the next request on this connection.
-
-    :ivar interim: the interim heads so far, for whoever passes them on.
-    :ivar passed: how many of them have been passed on.
-    """
-
-    __slots__ = ("_buffer", "_seen", "interim", "passed")
-
-    def __init__(self) -> None:
-        self.interim: list[Head] = []
-        self.passed = 0
-        self._buffer: bytes | bytearray = b""
-        self._seen = 0  # bytes in which no end of a head begins
-
-    @property
-    def rest(self) -> bytes:
-        """The bytes that followed the final head."""
-        return bytes(self._buffer)
-
-    def feed(self, data: bytes) -> Head | None:
-        """The final head once it is whole; what follows it is then in :attr:`rest`.
-
-        :raises UpstreamBroken: for an invalid or an over-long head.
-        """
-        if not self._buffer:
-            self._buffer = data
-        else:
-            # In place, so that a head that drips in byte by byte costs no copy for each.
-            if isinstance(self._buffer, bytes):
-                self._buffer = bytearray(self._buffer)
-            self._buffer += data
-        while (head := self._next()) is not None:
-            if head.status >= 200 or head.status == 101:
-                return head
-            self.interim.append(head)
-            if len(self.interim) > MAX_INTERIM:
-                raise UpstreamBroken(f"over {MAX_INTERIM} interim responses", stage="head")
-        return None
-
-    def _next(self) -> Head | None:
-        found = _HEAD_END.search(self._buffer, self._seen)
-        end = len(self._buffer) if found is None else found.start()
-        if end > MAX_HEAD:
-            raise UpstreamBroken(f"response head over {MAX_HEAD} bytes", stage="head")
-        if found is None:
-            self._seen = max(0, end - 2)
-            return None
-        block = bytes(self._buffer[: found.end()])
-        if 0 < block.count(b"\r\n") < block.count(b"\n"):
-            # Two readers might see two heads here: where lines end is no matter of taste.
-            raise UpstreamBroken("line ends of two kinds in the response head", stage="head")
-        head = parse_head(block[:end].removesuffix(b"\r"))
-        self._buffer = self._buffer[found.end() :]
-        self._seen = 0
-        return head
+_DIGITS = frozenset(b"0123456789abcdefABCDEF")
 
 
 class BodyReader(Protocol):
@@ -245,7 +113,16 @@ class ChunkedReader:
     :ivar trailers: the trailer fields, once the body is done.
     """
 
-    __slots__ = ("_left", "_line", "_line_done", "_trailer", "clean", "done", "trailers")
+    __slots__ = (
+        "_is_between",
+        "_left",
+        "_line",
+        "_line_done",
+        "_trailer",
+        "clean",
+        "done",
+        "trailers",
+    )
 
     remaining = None
 
@@ -256,6 +133,7 @@ class ChunkedReader:
         self._left = 0  # bytes of the open chunk that are still to come
         self._line = b""  # the part of a line that has come so far
         self._trailer = 0
+        self._is_between = True  # at the first byte of a chunk-size line
         self._line_done = self._size
 
     def feed(self, data: bytes) -> bytes:
@@ -274,6 +152,8 @@ class ChunkedReader:
                 self._left -= len(piece)
                 at += len(piece)
                 pieces.append(piece)
+            elif self._is_between and (after := _whole_chunks(data, at, pieces)) > at:
+                at = after
             else:
                 at = self._take_line(data, at)
         if at < end:
@@ -289,6 +169,7 @@ class ChunkedReader:
         end = data.find(b"\n", at)
         stop = len(data) if end < 0 else end + 1
         self._line += data[at:stop]
+        self._is_between = False
         if len(self._line) > MAX_HEAD:
             raise UpstreamBroken("over-long line in the chunked body", stage="body")
         if end >= 0:
@@ -308,6 +189,7 @@ class ChunkedReader:
     def _end_of_chunk(self, line: bytes) -> None:
         if line:
             raise UpstreamBroken("a chunk is longer than its size", stage="body")
+        self._is_between = True
         self._line_done = self._size
 
     def _end_of_trailers(self, line: bytes) -> None:
@@ -316,7 +198,25 @@ class ChunkedReader:
             raise UpstreamBroken(f"trailers over {MAX_HEAD} bytes", stage="body")
         self.done = not line
         if line:  # RFC 9112, 7.1.2: a trailer section is made of field lines
-            self.trailers.append(_parse_field(line.decode("latin-1"), "body")[0])
+            self.trailers.append(parse_field(line.decode("latin-1"), "body")[0])
+
+
+def _whole_chunks(data: bytes, at: int, pieces: list[bytes]) -> int:
+    """Take the plain chunks that lie in ``data`` as a whole; returns where they end.
+
+    Thousands of small ones would cost several calls each otherwise. What is not plain is left to
+    the reader, which knows what is wrong with it.
+    """
+    while (eol := data.find(b"\r\n", at, at + 17)) > at:
+        digits = data[at:eol]
+        size = int(digits, 16) if _DIGITS.issuperset(digits) else 0
+        start = eol + 2
+        stop = start + size
+        if not size or data[stop : stop + 2] != b"\r\n":
+            break
+        pieces.append(data[start:stop])
+        at = stop + 2
+    return at
 
 
 def body_reader(head: Head, method: str) -> tuple[BodyReader, bool]:

@@ -58,6 +58,11 @@ class Route(UpstreamOptions):
     response_headers: tuple[tuple[str, str | None], ...] = option(
         (), kinds.HEADER_CHANGES, "set these headers of the response; an empty value removes one"
     )
+    pass_headers: tuple[str, ...] = option(
+        (),
+        kinds.FIELD_NAMES,
+        "let these response headers through that reach beyond a prefix: Strict-Transport-Security",
+    )
     hide_cookies: tuple[str, ...] = option(
         (),
         kinds.NAMES,

@@ -19,6 +19,8 @@ __all__ = ["ConnectionOwner", "Exchange"]
 _IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"))
 # RFC 4559 and NTLM authenticate the connection, not the request.
 _CONNECTION_BOUND = re.compile(r"(?:^|,)\s*(?:ntlm|negotiate)\b", re.IGNORECASE)
+#: Headers that tell what may become of the connection.
+_NOTED = frozenset(("keep-alive", "proxy-authenticate", "www-authenticate"))
 _KEEP_ALIVE_TIMEOUT = re.compile(r"(?:^|,)\s*timeout\s*=\s*\"?([0-9]{1,6})", re.IGNORECASE)
 
 
@@ -197,11 +199,9 @@ class Exchange:
         self.body, alive = body_reader(head, method)
         # After a 101 the connection speaks another protocol, whether it is wanted or not.
         self._keep = self._keep and alive and head.status != 101
-        if "www-authenticate" in head.names or "proxy-authenticate" in head.names:
-            self._keep = self._keep and not is_bound(
-                head.all("www-authenticate") + head.all("proxy-authenticate")
-            )
-        if "keep-alive" in head.names:
+        if not _NOTED.isdisjoint(head.names):
+            challenges = head.all("www-authenticate") + head.all("proxy-authenticate")
+            self._keep = self._keep and not is_bound(challenges)
             self.connection.expires = _expiry(head)
         if rest:
             self.connection.put_back(rest)

@@ -30,10 +30,12 @@ class UpstreamOptions(Options):
     """How the servers of an upstream are reached."""
 
     connect_timeout: float | None = option(
-        5.0, kinds.SECONDS, "wait at most this long for a connection"
+        5.0, kinds.SECONDS, "longest wait for a connection to be made"
     )
     read_timeout: float | None = option(
-        60.0, kinds.SECONDS, "wait at most this long for the head, and for each next byte"
+        60.0,
+        kinds.SECONDS,
+        "longest wait for the response head, and between two reads of the body",
     )
     pool_size: int = option(128, kinds.COUNT, "keep at most this many idle connections a server")
     verify: bool = option(True, kinds.BOOLEAN, "check the certificate of an https upstream")
@@ -85,8 +87,10 @@ class Upstream:
         :raises NoUpstream: if every server is down for now.
         """
         if len(self.servers) == 1:  # nothing to choose from: trying beats refusing
-            yield self.servers[0]
-            return
+            return iter(self.servers)
+        return self._in_turn()
+
+    def _in_turn(self) -> Iterator[Server]:
         turn = next(self._turn)
         now = time.monotonic()
         is_any = False
