@@ -52,6 +52,7 @@ def test_headers_that_concern_the_client_stay_as_they_are(lines: list[str]) -> N
         (["Keep-Alive: 5", "Alt-Svc: h3", "Upgrade: x", "Trailer: T", "A: 1"], ["A: 1"]),
         (["Transfer-Encoding: chunked", "Content-Length: 5", "A: 1"], ["A: 1"]),
         (["Content-Length: 5", "Transfer-Encoding: chunked", "A: 1"], ["A: 1"]),
+        (["Content-Length: 5, 5", "Transfer-Encoding: chunked", "A: 1"], ["A: 1"]),
         (["Transfer-Encoding: identity", "Content-Length: 5"], ["Content-Length: 5"]),
         (["Content-Length: 5", "A: 1", "Content-Length: 5"], ["A: 1", "Content-Length: 5"]),
         (["Content-Length: 5, 5", "A: 1"], ["A: 1", "Content-Length: 5"]),
@@ -68,6 +69,7 @@ def test_headers_of_one_connection_are_dropped_and_urls_translated(
 @pytest.mark.parametrize("status", [204, 304])
 def test_response_without_a_body_has_no_length(status: int) -> None:
     assert adapted(status, "Content-Length: 5", "ETag: e") == ["ETag: e"]
+    assert adapted(status, "Content-Length: 5, 5", "ETag: e") == ["ETag: e"]
     assert adapted(status, "ETag: e") == ["ETag: e"]
     assert adapted(status + 1, "Content-Length: 5") == ["Content-Length: 5"]
 

@@ -308,6 +308,7 @@ def framing(raw: bytes, method: str = "GET") -> tuple[str, bool]:
         (b"Content-Length: 5\t, 5", ("LengthReader5", True)),
         (b"Content-Length: 5\r\nConnection: foo\r\nConnection: close", ("LengthReader5", False)),
         (b"Content-Length: 5\r\nConnection: keep-alive", ("LengthReader5", True)),
+        (b"Content-Length: 5\r\nConnection: foo", ("LengthReader5", True)),
         (b"Content-Length: 999999999999999999", ("LengthReader999999999999999999", True)),
         (b"X: y", ("OpenReader", False)),
         (b"Connection: x,\tclose\r\nContent-Length: 5", ("LengthReader5", False)),
@@ -466,6 +467,7 @@ def test_invalid_chunked_body_is_refused(data: bytes) -> None:
     [
         (b"Content-Length: 5", ("LengthReader5", False)),
         (b"Content-Length: 5\r\nConnection: close", ("LengthReader5", False)),
+        (b"Content-Length: 5\r\nConnection: foo", ("LengthReader5", False)),
         (b"Content-Length: 5\r\nConnection: Keep-Alive", ("LengthReader5", True)),
         (b"Content-Length: 5\r\nConnection: foo, keep-alive", ("LengthReader5", True)),
         (b"Transfer-Encoding: chunked\r\nConnection: keep-alive", ("ChunkedReader", False)),

@@ -79,6 +79,7 @@ def test_url_of_the_upstream_as_the_client_must_say_it(
         ("/p", "/b", "https://front.example/p/x", "http://up.example:8000/b/x"),
         ("", "/b", "https://front.example/x", "http://up.example:8000/b/x"),
         ("", "", "https://front.example/x", "http://up.example:8000/x"),
+        ("", "", "https://front.example?q", "http://up.example:8000?q"),
     ],
 )
 def test_url_of_ours_as_the_upstream_knows_it(
@@ -173,6 +174,10 @@ def test_rest_of_a_cookie_stays_as_it_is(value: str) -> None:
 )
 def test_refresh_leads_under_the_prefix(value: str, expected: str) -> None:
     assert urls().refresh(value) == expected
+
+
+def test_destination_on_another_host_stays_at_the_root_too() -> None:
+    assert urls("", "/b").destination("//other/x") == "//other/x"
 
 
 def test_each_target_of_a_link_is_translated() -> None:
