@@ -46,6 +46,8 @@ def _difference(here: dict[str, Any], there: dict[str, Any]) -> str:
         if "outcome" in here:
             return f"{there['outcome']}, not {here['outcome']}"
         return f"status {there['status']}, not {here['status']}"
+    if ("target" in here) != ("target" in there):
+        return "the upstream is asked" if "target" in there else "the upstream is not asked"
     names = [*here, *(name for name in there if name not in here)]
     return "; ".join(_changed(n, here.get(n), there.get(n)) for n in names if here.get(n) != there.get(n))
 

@@ -20,6 +20,7 @@ __all__ = [
     "any_of",
     "cookie_domains",
     "cookie_paths",
+    "decoded",
     "encoded",
     "first_match",
     "head",
@@ -58,6 +59,11 @@ class Rewrite(NamedTuple):
 def literal(text: str) -> str:
     """A pattern that matches this very text, one of ASCII characters."""
     return "".join(c if _PLAIN.match(c) else f"\\x{ord(c):02x}" for c in text)
+
+
+def decoded(text: str) -> str:
+    """A pattern that matches this text in a path that was decoded to letters."""
+    return "".join(c if not c.isascii() else literal(c) for c in text)
 
 
 def any_of(texts: Iterable[str]) -> str:

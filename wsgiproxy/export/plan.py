@@ -7,12 +7,12 @@ is seen: its route stays with this proxy until somebody teaches the writer.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 from urllib.parse import unquote
 
 from ..errors import ConfigurationError
-from ..protocol.fields import is_valid_host
 from ..routing.route import Route
 from ..routing.router import Mount
 from .site import Site
@@ -39,6 +39,12 @@ _THREADS = {
     "max_in_flight": "no worker thread is held by a response",
     "auth_cache": "who may pass is asked at each request",
 }
+
+
+# Names that no target's grammar takes for a pattern, and that a Host header may hold.
+_NAME = re.compile(
+    r"(?:[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?"
+)
 
 
 class Abilities(NamedTuple):
@@ -148,7 +154,7 @@ def _derived(mount: Mount) -> dict[str, bool]:
         "unix socket": any(server.path for server in servers),
         "several bases": len({(server.scheme, server.base) for server in servers}) > 1,
         "host port": bool(host) and host.rpartition(":")[2].isdigit() and ":" in host,
-        "odd host": bool(host) and not is_valid_host(host) or "%" in host or "*" in host,
+        "odd host": bool(host) and not _NAME.fullmatch(host),
         "odd values": any(not text.isascii() for text in _texts(route)),
         "odd braces": any("{$" in text for text in _texts(route)),
     }

@@ -105,7 +105,7 @@ def _refused(place: Place) -> Iterator[str]:
     mount, route = place.mount, place.mount.route
     yield f"acl bare var(txn.path) -m str -- {word(mount.prefix)}"
     yield f"http-request deny deny_status 400 if {{ path -m reg {word(DOTS)} }}"
-    yield f"http-request deny deny_status 400 unless {{ req.hdr(host) -m reg {word(_HOST)} }}"
+    yield f"http-request deny deny_status 400 if {{ req.hdr(host) -m found }} !{{ req.hdr(host) -m reg {word(_HOST)} }}"
     spelt = f"^{head(mount.prefix.count('/'))}(?:/|$)"
     yield f"http-request deny deny_status 400 unless {{ path -m reg {word(spelt)} }}"
     if mount.prefix and route.strip_prefix and route.add_slash:
@@ -117,6 +117,8 @@ def _refused(place: Place) -> Iterator[str]:
     if route.max_body is not None:
         size = f"{{ req.hdr_val(content-length) gt {route.max_body} }}"
         yield f"http-request deny deny_status 413 if {size}"
+        # How long a body in chunks will be, nobody knows before its end.
+        yield "http-request deny deny_status 411 if { req.hdr(transfer-encoding) -m found }"
 
 
 def _target(place: Place) -> Iterator[str]:

@@ -124,7 +124,7 @@ def _servers(place: Place) -> Iterator[str]:
         )
     yield f"retries {len(servers) - 1}"
     for count, server in enumerate(servers, 1):
-        where = f"unix@{server.path}" if server.path else _netloc(server)
+        where = f"unix@{server.path}" if server.path else server_address(server)
         reuse = f" pool-max-conn {options.pool_size}"
         yield f"server s{count} {word(where)}{health}{reuse}{_tls(place)}"
 
