@@ -140,7 +140,7 @@ class Bench:
 
 
 #: Traefik has nothing for these. Without giving them up all routes would stay here.
-WITHOUT = {"traefik": ("location", "cookies")}
+WITHOUT = {"traefik": ("location", "cookies", "origin")}
 
 
 def _trusting(route: Route) -> Route:
@@ -205,7 +205,7 @@ class Front:
 
 #: What differs by nature: who speaks, and how a body is framed.
 _BY_NATURE = frozenset(
-    "date server via connection keep-alive transfer-encoding content-length".split()
+    "date server via connection keep-alive transfer-encoding content-length accept-encoding".split()
 )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tests.support import eventually
 from wsgiproxy.export import Address, Export
+from wsgiproxy.export.traefik import FILE
 
 __all__ = ["free_port", "program", "run_target"]
 
@@ -69,8 +70,9 @@ def _caddy(folder: Path) -> list[str]:
 
 
 def _traefik(folder: Path) -> list[str]:
-    (folder / "exported.conf").rename(folder / "traefik.yml")
-    return [program("traefik"), f"--configFile={folder}/traefik.yml"]
+    place = folder / "traefik.yml"
+    place.write_text((folder / "exported.conf").read_text().replace(FILE, str(place)))
+    return [program("traefik"), f"--configFile={place}"]
 
 
 _COMMANDS: dict[str, Callable[[Path], list[str]]] = {

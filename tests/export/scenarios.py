@@ -80,6 +80,12 @@ def other_switch(front: Front) -> str:
     return f"Upgrade: {front.bench.upstream.requests[-1].headers.get('Upgrade')}"
 
 
+def coding(front: Front) -> str:
+    """What the upstream is asked for by a client that says nothing of codings."""
+    front.exchange(get("/p/x"), _OK)
+    return f"Accept-Encoding: {front.bench.upstream.requests[-1].headers.get('Accept-Encoding')}"
+
+
 def silence(front: Front) -> str:
     """No head within ``read_timeout``."""
     front.bench.handler = lambda conn, record: bool(conn.read_some())
@@ -132,6 +138,7 @@ SCENARIOS: dict[str, Callable[[Front], str]] = {
     "an upload is passed on": upload,
     "a WebSocket": switch,
     "a switch to a protocol that upgrade does not name": other_switch,
+    "a request without Accept-Encoding": coding,
     "no answer within read_timeout": silence,
     "a stream silent for longer than read_timeout": lasting,
     "a client leaves a stream": leaving,

@@ -47,11 +47,18 @@ _NAME = re.compile(
 )
 
 
+_LABEL = "[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_SERVICE = re.compile(rf"{_LABEL}(?:\.{_LABEL}(?:\.svc(?:\.cluster\.local)?)?)?")
+
+
+_UNKNOWN = "the writer for {} does not know this option"
+
+
 class Abilities(NamedTuple):
     """What a target's writer can do.
 
     :ivar name: the target's name in sentences.
-    :ivar writes: options and needs that come out right.
+    :ivar writes: options that come out right.
     :ivar notes: options that are not written, with the reason why that does no harm.
     :ivar lacks: options and needs that the target has nothing for, with what would be lost.
     """
@@ -105,7 +112,7 @@ def _numbered(site: Site) -> Iterable[tuple[int, Mount]]:
 def _check(given_up: frozenset[str], can: Abilities) -> None:
     if "auth" in given_up:
         raise ConfigurationError("auth cannot be given up: everybody would be let in")
-    known = {*Route.table(), *_OURS, *can.lacks, "location", "cookies"}
+    known = {*Route.table(), *_OURS, *can.lacks}
     for name in sorted(given_up - known):
         raise ConfigurationError(f"--without {name}: there is no such thing to give up")
 
@@ -122,7 +129,8 @@ def _place(
             notes.append((need, f"given up: {reason}"))
         elif need in can.notes or need in _THREADS:
             notes.append((need, can.notes.get(need) or _THREADS[need]))
-    return Place(mount, number, tuple(kept), tuple(notes), given_up)
+    # Of a route that stays here nothing is lost.
+    return Place(mount, number, tuple(kept), () if kept else tuple(notes), given_up)
 
 
 def _needs(site: Site, mount: Mount) -> list[str]:
@@ -144,20 +152,33 @@ def _value(route: Route, name: str) -> object:
 
 
 def _derived(mount: Mount) -> dict[str, bool]:
-    """What no option says but the URLs do."""
+    """What no option says but the URLs do; a target has it unless it ``lacks`` it."""
     route, servers = mount.route, mount.route.upstream.servers
-    is_moved = bool(route.strip_prefix and mount.prefix) or bool(servers[0].base)
+    is_cut = bool(route.strip_prefix and mount.prefix)
+    is_moved = is_cut or bool(servers[0].base)
     host = mount.host
     return {
         "location": is_moved or route.host != "client",
         "cookies": is_moved or route.host != "client",
+        "origin": route.host != "client",
+        "claims": True,
+        "strip": is_cut,
+        "base": bool(servers[0].base),
+        "https": servers[0].scheme == "https",
         "unix socket": any(server.path for server in servers),
+        "several servers": len(servers) > 1,
         "several bases": len({(server.scheme, server.base) for server in servers}) > 1,
+        "services": not all(_is_service(server.host) for server in servers),
         "host port": bool(host) and host.rpartition(":")[2].isdigit() and ":" in host,
         "odd host": bool(host) and not _NAME.fullmatch(host),
         "odd values": any(not text.isascii() for text in _texts(route)),
         "odd braces": any("{$" in text for text in _texts(route)),
     }
+
+
+def _is_service(host: str) -> bool:
+    """Whether a host can be a Service of the cluster: ``name[.namespace[.svc[.domain]]]``."""
+    return bool(_SERVICE.fullmatch(host)) and host != "localhost"
 
 
 def _texts(route: Route) -> Iterable[str]:
@@ -173,15 +194,11 @@ def _problem(site: Site, mount: Mount, need: str, can: Abilities) -> str:
     """Why a need keeps a route here, or nothing."""
     if need == "auth" and need in can.writes:
         return _auth_problem(site, mount)
-    if need in can.writes or need in can.notes:
-        return ""
-    if need in can.lacks:
-        return can.lacks[need]
-    if need in _OURS:
-        return _OURS[need]
-    if need in _THREADS:
-        return ""
-    return f"{can.name}'s writer does not know this option"
+    for reasons in (can.lacks, _OURS):
+        if need in reasons:
+            return reasons[need]
+    is_known = need in can.writes or need in can.notes or need in _THREADS
+    return "" if is_known or need not in Route.table() else _UNKNOWN.format(can.name)
 
 
 def _auth_problem(site: Site, mount: Mount) -> str:

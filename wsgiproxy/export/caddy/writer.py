@@ -20,9 +20,7 @@ ABILITIES = Abilities(
     frozenset(
         "strip_prefix add_slash host_match host forwarded trusted_proxies request_headers "
         "response_headers hide_cookies max_body upgrade idle_timeout connect_timeout read_timeout "
-        "pool_size verify ca client_cert client_key max_fails fail_timeout auth copy_headers "
-        "location cookies".split()
-        + ["unix socket"]
+        "pool_size verify ca client_cert client_key max_fails fail_timeout auth copy_headers".split()
     ),
     {"max_tunnels": "connections are not limited"},
     {

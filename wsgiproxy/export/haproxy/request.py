@@ -118,7 +118,7 @@ def _refused(place: Place) -> Iterator[str]:
         size = f"{{ req.hdr_val(content-length) gt {route.max_body} }}"
         yield f"http-request deny deny_status 413 if {size}"
         # How long a body in chunks will be, nobody knows before its end.
-        yield "http-request deny deny_status 411 if { req.hdr(transfer-encoding) -m found }"
+        yield "http-request return status 411 if { req.hdr(transfer-encoding) -m found }"
 
 
 def _target(place: Place) -> Iterator[str]:

@@ -19,8 +19,7 @@ ABILITIES = Abilities(
     frozenset(
         "strip_prefix add_slash host_match host forwarded trusted_proxies request_headers "
         "response_headers hide_cookies max_body upgrade idle_timeout connect_timeout read_timeout "
-        "pool_size verify ca client_cert max_fails fail_timeout location cookies".split()
-        + ["unix socket", "host port", "odd braces"]
+        "pool_size verify ca client_cert max_fails fail_timeout".split()
     ),
     {"max_tunnels": "maxconn limits all connections together"},
     {
