@@ -39,6 +39,7 @@ BY_NAME: dict[str, tuple[Any, str, str]] = {
     "identity_headers": ({"X-A": HOOK[0]}, '{ "X-A" = "posixpath:join" }', "X-A: posixpath:join"),
     "rebase": (True, "true", "yes"),
     "redirects": ({"^/a": "/b"}, '{ "^/a" = "/b" }', "^/a -> /b"),
+    "pass_headers": (["NEL", "Accept-CH"], '["nel", "accept-ch"]', "NEL accept-ch"),
     "remote_user": HOOK,
     "remote_user_header": ("X-User", '"X-User"', "X-User"),
     "copy_headers": (["X-A", "X-B"], '["X-A", "X-B"]', "X-A X-B"),
@@ -217,7 +218,8 @@ def test_application_is_found_in_the_current_folder(
     (tmp_path / "site_in_folder.py").write_text("class Site:\n    application = print\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
-    assert load_application("site_in_folder:Site.application") is print
+    found: Any = load_application("site_in_folder:Site.application")
+    assert found is print
 
 
 # -- paste.deploy --------------------------------------------------------------

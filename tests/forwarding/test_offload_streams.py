@@ -38,8 +38,12 @@ class Script:
 
     def conn(self) -> Any:
         """The one connection, once it is there."""
-        eventually(lambda: self.conns)
+        self.wait_for(1)
         return self.conns[0]
+
+    def wait_for(self, count: int) -> None:
+        """Wait until so many connections have come."""
+        eventually(lambda: len(self.conns) >= count)
 
 
 @pytest.fixture(params=SERVERS)
@@ -311,7 +315,7 @@ def test_idle_stream_ends_and_is_not_whole(
 def test_client_that_stops_reading_is_given_up(
     proxied: Proxied, upstream: RawUpstream, streaming: Script
 ) -> None:
-    client = proxied(idle_timeout=0.3).connect()
+    client = proxied(write_timeout=0.3).connect()
     client.send(get("/p/events"))
     client.read_response_head()
     conn = streaming.conn()
@@ -342,7 +346,7 @@ def test_full_relay_leaves_the_stream_with_its_worker(
     clients = [site.connect() for _ in range(2)]
     for number, client in enumerate(clients):
         client.send(get("/p/events"))
-        eventually(lambda number=number: len(streaming.conns) > number)
+        streaming.wait_for(number + 1)
         # A server sends the head with the first piece of the body.
         streaming.conns[number].send_chunk(b"data: 1\n\n")
         assert client.read_response_head().status == 200

@@ -271,4 +271,8 @@ def test_failed_handshakes_give_their_place_back(proxied: Proxied, upstream: Raw
     site = proxied(max_tunnels=1)
     for target, status in [("/p/wrong", 502), ("/p/refused", 403)] * 5:
         # The relay gives a place back a moment after the client has the refusal.
-        eventually(lambda target=target, status=status: site.get(target, *ASKED).status == status)
+        expect(site, target, status)
+
+
+def expect(site: Site, target: str, status: int) -> None:
+    eventually(lambda: site.get(target, *ASKED).status == status)

@@ -29,16 +29,16 @@ TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 def read_head(pieces: Iterable[bytes]) -> tuple[Any, bytes]:
     """What a HeadReader makes of these pieces: a head, None or "broken"; and the rest."""
     reader = HeadReader()
-    head = None
+    head, following = None, b""
     try:
         for piece in pieces:
             if head is None:
                 head = reader.feed(piece)
             else:
-                reader.rest += piece
+                following += piece
     except UpstreamBroken:
         return "broken", b""
-    return head, reader.rest
+    return head, reader.rest + following
 
 
 def read_chunks(pieces: Iterable[bytes]) -> tuple[bytes, bool, bool, bool]:
@@ -72,6 +72,8 @@ def single_bytes(data: bytes) -> list[bytes]:
         pytest.param(b"HTTP/1.1 200 OK\r\nA:b", 200, "OK", [("A", "b")], id="no-space"),
         pytest.param(b"HTTP/1.1 200 OK\r\nA: \t b \t", 200, "OK", [("A", "b")], id="spaces"),
         pytest.param(b"HTTP/1.1 200 OK\r\nA:", 200, "OK", [("A", "")], id="empty-value"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nA \t: b", 200, "OK", [("A", "b")], id="space-and-colon"),
+        pytest.param(b"HTTP/1.1 200 OK\nA: b\nB: c", 200, "OK", [("A", "b"), ("B", "c")], id="lf"),
         pytest.param(b"HTTP/1.1 200 OK\r\nA: b:c: d", 200, "OK", [("A", "b:c: d")], id="colons"),
         pytest.param(b"HTTP/1.1 200 OK\r\nA: \xff\xc3", 200, "OK", [("A", "ÿÃ")], id="8-bit"),
         pytest.param(b"HTTP/1.1 200 OK\r\nA: a\tb", 200, "OK", [("A", "a\tb")], id="tab-inside"),
@@ -126,7 +128,6 @@ def test_folded_header_line_becomes_one_line(fold: bytes) -> None:
         pytest.param(b"HTTP/1.1 200 OK\r\nno colon", id="no-colon"),
         pytest.param(b"HTTP/1.1 200 OK\r\n: v", id="no-name"),
         pytest.param(b"HTTP/1.1 200 OK\r\n A: b", id="fold-first"),
-        pytest.param(b"HTTP/1.1 200 OK\r\nA : b", id="space-before-colon"),
         pytest.param(b"HTTP/1.1 200 OK\r\nA b: c", id="space-in-name"),
         pytest.param(b"HTTP/1.1 200 OK\r\n\xc3\xa9: b", id="8-bit-name"),
         pytest.param(b"HTTP/1.1 200 OK\r\nA(): b", id="separator-in-name"),
@@ -230,7 +231,7 @@ def test_framing_of_any_head_is_known_or_refused(data: bytes, method: str) -> No
 
 def framing(raw: bytes, method: str = "GET") -> tuple[str, bool]:
     body, alive = body_reader(parse_head(raw), method)
-    return type(body).__name__ + (str(body.left) if hasattr(body, "left") else ""), alive
+    return type(body).__name__ + ("" if body.remaining is None else str(body.remaining)), alive
 
 
 @pytest.mark.parametrize(
@@ -245,6 +246,10 @@ def framing(raw: bytes, method: str = "GET") -> tuple[str, bool]:
         (b"Transfer-Encoding: Chunked", ("ChunkedReader", True)),
         (b"Transfer-Encoding: chunked\r\nContent-Length: 5", ("ChunkedReader", False)),
         (b"X: y", ("OpenReader", False)),
+        (b"Connection: x,\tclose\r\nContent-Length: 5", ("LengthReader5", False)),
+        (b"Transfer-Encoding: identity", ("OpenReader", False)),
+        (b"Transfer-Encoding: identity\r\nContent-Length: 5", ("LengthReader5", True)),
+        (b"Transfer-Encoding: identity, chunked", ("ChunkedReader", True)),
     ],
     ids=lambda value: value.decode().replace("\r\n", " + ") if isinstance(value, bytes) else "",
 )
@@ -269,10 +274,8 @@ def test_body_is_framed_as_the_head_says(headers: bytes, expected: tuple[str, bo
         b"Transfer-Encoding: gzip",
         b"Transfer-Encoding: xchunked",
         b"Transfer-Encoding: chunked, chunked",
-        b"Transfer-Encoding: identity, chunked",
         b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
         b"Transfer-Encoding:",
-        b"Transfer-Encoding: identity",
     ],
     ids=lambda value: value.decode("latin-1").replace("\r\n", " + "),
 )

@@ -150,6 +150,7 @@ def test_idle_tunnel_ends(relay: Relay) -> None:
     wired = Wired(relay, timeout=0.1)
     assert wired.client.recv(1) == b""
     assert wired.upstream.recv(1) == b""
+    assert wired.ended.wait(15)
     assert [type(error) for error in wired.errors] == [UpstreamTimeout]
     wired.close()
 

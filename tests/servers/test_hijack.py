@@ -164,7 +164,7 @@ def test_client_that_left_is_noticed_by_waitress() -> None:
         eventually(environ["waitress.client_disconnected"])
         try:
             takeover.find(environ).hijack()  # type: ignore[union-attr]
-        except takeover.ClientGone as error:
+        except errors.ClientGone as error:
             outcomes.append(str(error))
         proceed.set()
         start_response("204 No Content", [])

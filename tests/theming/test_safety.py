@@ -114,14 +114,14 @@ def test_read_app_that_fails_leaves_pages_unthemed(
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/t.html", "https://x.invalid/", "ftp://x/"])
 @pytest.mark.parametrize("place", ["theme", "rules", "theme in rules", "xinclude"])
 def test_network_is_not_read(url: str, place: str, application: Application) -> None:
-    given: dict[str, Any] = {
+    given: dict[str, dict[str, Any]] = {
         "theme": {"theme": url},
         "rules": {"rules": url},
         "theme in rules": {"rules": rules(f'<theme href="{url}"/>'), "theme": None},
         "xinclude": {"rules": rules(f'<xi:include href="{url}"/>')},
-    }[place]
+    }
     with pytest.raises(ConfigurationError):
-        ask(application, **given)
+        ask(application, **given[place])
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/", "file://{}", "{}", "ftp://x/"])

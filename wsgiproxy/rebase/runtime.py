@@ -12,7 +12,7 @@ import hashlib
 import json
 from functools import lru_cache
 from html import escape
-from pathlib import Path
+from importlib import resources
 
 from .manifest import import_map
 from .mapper import Mapper
@@ -78,7 +78,8 @@ def _digest(code: bytes) -> str:
 @lru_cache(1)
 def _template() -> str:
     """The script without its comments and indentation."""
-    text = Path(__file__).with_name("runtime.js").read_text("utf-8")
+    # Not by the path of this module: the package may be imported from a zip file.
+    text = resources.files(__package__).joinpath("runtime.js").read_text("utf-8")
     lines = (line.strip() for line in text.splitlines())
     return "\n".join(line for line in lines if line and not line.startswith("//"))
 
