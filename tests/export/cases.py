@@ -65,6 +65,13 @@ _COOKIES = (
 )
 
 
+_BEYOND = (
+    "Strict-Transport-Security: max-age=1",
+    "Clear-Site-Data: *",
+    "Service-Worker-Allowed: /",
+)
+
+
 def location(name: str, value: str, target: str = "/p/x") -> Case:
     """A case of a redirect."""
     return Case(name, get(target), answer(f"Location: {value}", status="302 Found", body=b""))
@@ -74,7 +81,7 @@ CASES = (
     Case("the path behind the prefix", get("/p/x/y?a=1&b")),
     Case("encoded slash, percent, plus", get("/p/a%2Fb%25c%2525+d%20e?q=%2F+")),
     Case("upper and lower case of escapes", get("/p/%c3%A9%7e~")),
-    Case("characters that URLs should not hold", get("/p/a|b^`{}\"<>[]\\c")),
+    Case("characters that URLs should not hold", get('/p/a|b^`{}"<>[]\\c')),
     Case("doubled slashes behind the prefix", get("/p//x///y//")),
     Case("doubled slash in front of the prefix", get("//p/x")),
     Case("encoded letters in the prefix", get("/%70/x")),
@@ -125,21 +132,37 @@ CASES = (
     Case("a header that Connection names", get("/p/x", "Connection: X-One", "X-One: 1")),
     Case("repeated headers", get("/p/x", "X-A: 1", "X-A: 2", "Accept: a", "Accept: b")),
     Case("no User-Agent, no Accept", get("/p/x")),
-    Case("own Origin and Referer", get("/p/x", "Origin: http://front", "Referer: http://front/p/y?z")),
+    Case(
+        "own Origin and Referer", get("/p/x", "Origin: http://front", "Referer: http://front/p/y?z")
+    ),
     Case("own Referer outside the prefix", get("/base/x", "Referer: http://front/other")),
-    Case("foreign Origin and Referer", get("/p/x", "Origin: http://a.example", "Referer: http://a.example/p/")),
+    Case(
+        "foreign Origin and Referer",
+        get("/p/x", "Origin: http://a.example", "Referer: http://a.example/p/"),
+    ),
     Case("own Origin where host = client", get("/client/x", "Origin: http://front")),
     Case("Destination (WebDAV)", get("/p/x", "Destination: http://front/p/y", method="MOVE")),
-    Case("headers set and removed", get("/change/x", "X-Set: c", "X-Gone: c", "X-Kept: c"),
-         answer("X-Set: u", "X-Gone: u", "X-Kept: u")),
+    Case(
+        "headers set and removed",
+        get("/change/x", "X-Set: c", "X-Gone: c", "X-Kept: c"),
+        answer("X-Set: u", "X-Gone: u", "X-Kept: u"),
+    ),
     Case("cookies", get("/p/x", "Cookie: a=1; b=2")),
     Case("two cookies of one name", get("/p/x", "Cookie: a=1; b=2; a=3")),
     Case("hide_cookies", get("/hide/x", "Cookie: a=1; secret=s; b=2; other=o; secretive=3")),
     Case("hide_cookies, all are", get("/hide/x", "Cookie: secret=s; other=o")),
     Case("hide_cookies, four times", get("/hide/x", "Cookie: " + "secret=s; " * 4 + "a=1")),
-    Case("a hidden cookie that is set", get("/hide/x"), answer("Set-Cookie: secret=s", "Set-Cookie: a=1")),
+    Case(
+        "a hidden cookie that is set",
+        get("/hide/x"),
+        answer("Set-Cookie: secret=s", "Set-Cookie: a=1"),
+    ),
     Case("Set-Cookie", get("/p/x"), answer(*_COOKIES)),
-    Case("Set-Cookie with a base path", get("/base/x"), answer("Set-Cookie: a=1; Path=/b/c$d/e", "Set-Cookie: b=1; Path=/b")),
+    Case(
+        "Set-Cookie with a base path",
+        get("/base/x"),
+        answer("Set-Cookie: a=1; Path=/b/c$d/e", "Set-Cookie: b=1; Path=/b"),
+    ),
     Case("Set-Cookie with __Host-", get("/p/x"), answer("Set-Cookie: __Host-a=1; Path=/; Secure")),
     location("Location: a path", "/login?next=/x"),
     location("Location: relative", "../y"),
@@ -158,18 +181,44 @@ CASES = (
     Case("Content-Location", get("/p/x"), answer("Content-Location: /y")),
     Case("Link", get("/p/x"), answer("Link: </a>; rel=next, </b>; rel=prev")),
     Case("Alt-Svc", get("/p/x"), answer('Alt-Svc: h3=":443"')),
-    Case("headers of the response", get("/p/x"), answer("X-A: 1", "X-A: 2", "ETag: \"x\"", "Accept-Ranges: bytes")),
-    Case("X-Accel-Redirect", get("/p/x"), answer("X-Accel-Redirect: /other", "X-Accel-Buffering: no")),
+    Case("headers for the whole origin", get("/p/x"), answer(*_BEYOND)),
+    Case("headers for the whole origin, pass_headers", get("/pass/x"), answer(*_BEYOND)),
+    Case(
+        "headers for the whole origin, from a host of its own",
+        asked("/x", "whole.example"),
+        answer(*_BEYOND),
+    ),
+    Case(
+        "orders to a server in front",
+        get("/p/x"),
+        answer("X-Accel-Redirect: /", "X-Sendfile: /x", "X-Accel-Buffering: no"),
+    ),
+    Case(
+        "headers of the response",
+        get("/p/x"),
+        answer("X-A: 1", "X-A: 2", 'ETag: "x"', "Accept-Ranges: bytes"),
+    ),
+    Case(
+        "X-Accel-Redirect", get("/p/x"), answer("X-Accel-Redirect: /other", "X-Accel-Buffering: no")
+    ),
     Case("status and reason", get("/p/x"), answer(status="418 Short And Stout")),
     Case("a failure of the upstream", get("/p/x"), answer(status="500 Internal Server Error")),
     Case("204", get("/p/x"), b"HTTP/1.1 204 No Content\r\n\r\n"),
     Case("304", get("/p/x"), b'HTTP/1.1 304 Not Modified\r\nETag: "x"\r\n\r\n'),
     Case("HEAD", get("/p/x", method="HEAD"), b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"),
     Case("a method of one's own", get("/p/x", method="BREW")),
-    Case("a response in chunks", get("/p/x"), b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"),
+    Case(
+        "a response in chunks",
+        get("/p/x"),
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n",
+    ),
     Case("large headers of the response", get("/p/x"), answer("X-Large: " + "x" * 12000)),
     Case("large headers of the request", get("/p/x", "X-Large: " + "x" * 12000)),
-    Case("103 before the response", get("/p/x"), b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + OK),
+    Case(
+        "103 before the response",
+        get("/p/x"),
+        b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + OK,
+    ),
     Case("a body", post("/p/x", b"hello")),
     Case("a body in chunks", chunked("/p/x", b"hel", b"lo")),
     Case("an empty body", post("/p/x", b"")),
@@ -193,8 +242,16 @@ CASES = (
     Case("nobody listens", get("/down/x")),
     Case("one of two servers is down", get("/two/x")),
     Case("an answer that is no HTTP", get("/p/x"), b"what?\r\n\r\n", True),
-    Case("a body that is cut", get("/p/x"), b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", True),
+    Case(
+        "a body that is cut",
+        get("/p/x"),
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 9\r\n\r\nhalf",
+        True,
+    ),
     Case("HTTP/1.0 without a Host", b"GET /p/x HTTP/1.0\r\n\r\n"),
     Case("an invalid Host", asked("/p/x", "a b")),
-    Case("a question mark in front of an absolute target", b"GET http://front/p/x?y HTTP/1.1\r\nHost: front\r\n\r\n"),
+    Case(
+        "a question mark in front of an absolute target",
+        b"GET http://front/p/x?y HTTP/1.1\r\nHost: front\r\n\r\n",
+    ),
 )

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.support import eventually
+from tests.support import PeerClosed, RawClient, eventually, get
 from wsgiproxy.export import Address, Export
 from wsgiproxy.export.traefik import FILE
 
@@ -122,6 +122,7 @@ def _is_up(process: subprocess.Popen[bytes], address: Address) -> bool:
 
 
 def _answers(address: Address) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(address, 1):
-        return True
+    """Whether the application is reached: a server may listen before it knows its routes."""
+    with contextlib.suppress(OSError, PeerClosed, ValueError), RawClient(address) as client:
+        return client.exchange(get("/")).status == 200
     return False

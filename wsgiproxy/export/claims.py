@@ -1,15 +1,16 @@
-"""Header fields that a client may not set, spelt as they go over the wire.
+"""Header fields that a client, or an upstream, may not set, spelt as they go over the wire.
 
-The proxy itself knows them folded (:mod:`~wsgiproxy.protocol.fields`), so that every spelling
-counts. Other servers remove a field by its name, so the names are written out here; a test
-compares the two lists.
+The proxy itself knows a client's folded (:mod:`~wsgiproxy.protocol.fields`), so that every spelling
+counts. Other servers remove a field by its name, so the names are written out here; tests
+compare the lists.
 """
 
 from __future__ import annotations
 
-import itertools
+from ..protocol.beyond import beyond_route
+from ..routing.router import Mount
 
-__all__ = ["CLAIMS", "HOP_BY_HOP", "spellings"]
+__all__ = ["BEYOND", "CLAIMS", "HOP_BY_HOP", "dropped"]
 
 #: What a client claims to be or to have come by: removed from every request.
 CLAIMS = (
@@ -92,15 +93,47 @@ HOP_BY_HOP = (
     "Trailer",
     "Trailers",
 )
+#: Fields of responses that reach beyond a prefix, or order a server about.
+BEYOND = (
+    "Accept-CH",
+    "Clear-Site-Data",
+    "Critical-CH",
+    "Expect-CT",
+    "NEL",
+    "Observe-Browsing-Topics",
+    "Origin-Agent-Cluster",
+    "Public-Key-Pins",
+    "Public-Key-Pins-Report-Only",
+    "Report-To",
+    "Service-Worker-Allowed",
+    "Set-Login",
+    "Strict-Transport-Security",
+    "Use-As-Dictionary",
+    "Use-As-Dictionary-ID",
+    "X-Accel-Charset",
+    "X-Accel-Expires",
+    "X-Accel-Limit-Rate",
+    "X-Accel-Redirect",
+    "X-LiteSpeed-Cache",
+    "X-LiteSpeed-Cache-Control",
+    "X-LiteSpeed-Location",
+    "X-LiteSpeed-Purge",
+    "X-LiteSpeed-Tag",
+    "X-LiteSpeed-Vary",
+    "X-Lighttpd-Send-File",
+    "X-Lighttpd-Send-Tempfile",
+    "X-Reproxy-URL",
+    "X-Sendfile",
+)
 
 
-def spellings(name: str) -> list[str]:
-    """A name with every choice of dash and underscore, which many servers take for the same.
+def dropped(mount: Mount) -> list[str]:
+    """The fields of responses that a route does not let through, ``Alt-Svc`` among them.
 
-    The first one is the name itself.
+    ``Alt-Svc`` would send clients past the server in front (RFC 7838).
     """
-    words = name.split("-")
-    return [
-        "".join(itertools.chain.from_iterable(zip(words, (*marks, ""), strict=True)))
-        for marks in itertools.product("-_", repeat=len(words) - 1)
-    ]
+    passed = frozenset(name.lower() for name in mount.route.pass_headers)
+    names = tuple(name.lower() for name in BEYOND)
+    confined = bool(mount.prefix) and not mount.host
+    found = beyond_route(names, confined=confined, scoped=False, passed=passed)
+    return ["Alt-Svc", *(name for name in BEYOND if name.lower() in found)]

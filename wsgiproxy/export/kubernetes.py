@@ -8,6 +8,8 @@ from typing import Any
 from .comments import comment, remarks
 from .patterns import encoded
 from .plan import Abilities, Place, plan, warnings_of
+from .servers import base as base_of
+from .servers import origin
 from .site import Export, Site
 from .yaml_text import Commented, dump
 
@@ -15,7 +17,9 @@ __all__ = ["ABILITIES", "backend", "chosen", "hosts_of", "resource_name", "servi
 
 ABILITIES = Abilities(
     "the Gateway API",
-    frozenset("strip_prefix add_slash host_match host request_headers response_headers".split()),
+    frozenset(
+        ["strip_prefix", "add_slash", "host_match", "host", "request_headers", "response_headers"]
+    ),
     {
         "connect_timeout": "the Gateway has its own",
         "read_timeout": "a timeout of a rule would cut streams",
@@ -24,6 +28,7 @@ ABILITIES = Abilities(
         "max_fails": "Pods that are not ready get no requests",
         "fail_timeout": "Pods that are not ready get no requests",
         "max_tunnels": "the Gateway has its own limits",
+        "write_timeout": "the Gateway has its own",
         "upgrade": "every switch of protocols passes",
     },
     {
@@ -31,6 +36,8 @@ ABILITIES = Abilities(
         "cookies": "cookies are confined to the prefix",
         "origin": "Origin and Referer are told as the upstream knows itself",
         "claims": "more headers of clients are removed than the sixteen that a filter takes",
+        "beyond": "headers of responses that reach beyond a prefix are kept from clients",
+        "pass_headers": "headers of responses that reach beyond a prefix are kept from clients",
         "hide_cookies": "cookies are kept from the upstream",
         "max_body": "large bodies are refused",
         "forwarded": "the Gateway decides what it tells of clients",
@@ -56,11 +63,38 @@ _HEAD = (
     "Start this proxy with --trusted-proxies and the addresses of the Gateway.",
 )
 #: What is removed where the user gives up the rest of ``claims``; a filter takes sixteen.
-_REMOVED = (
-    "Remote-User Remote-Name Remote-Email Remote-Groups X-Remote-User X-Remote-Email "
-    "X-Remote-Groups X-Forwarded-User X-Forwarded-Email X-Forwarded-Groups X-Auth-Request-User "
-    "X-Auth-Request-Email X-WebAuth-User X-Authenticated-User X-Client-Cert Proxy"
-).split()
+_REMOVED = [
+    "Remote-User",
+    "Remote-Name",
+    "Remote-Email",
+    "Remote-Groups",
+    "X-Remote-User",
+    "X-Remote-Email",
+    "X-Remote-Groups",
+    "X-Forwarded-User",
+    "X-Forwarded-Email",
+    "X-Forwarded-Groups",
+    "X-Auth-Request-User",
+    "X-Auth-Request-Email",
+    "X-WebAuth-User",
+    "X-Authenticated-User",
+    "X-Client-Cert",
+    "Proxy",
+]
+#: The same for responses.
+_GUARDED = [
+    "Strict-Transport-Security",
+    "Clear-Site-Data",
+    "Service-Worker-Allowed",
+    "NEL",
+    "Report-To",
+    "Accept-CH",
+    "Alt-Svc",
+    "Set-Login",
+    "Origin-Agent-Cluster",
+    "X-Accel-Redirect",
+    "X-Sendfile",
+]
 
 
 def write(site: Site, without: Iterable[str] = ()) -> Export:
@@ -153,12 +187,14 @@ def _slash(place: Place) -> dict[str, Any]:
 def _filters(place: Place) -> list[dict[str, Any]]:
     mount, route = place.mount, place.mount.route
     filters = [_modifier("Request", _request_changes(place))]
-    if route.response_headers:
-        filters.append(_modifier("Response", route.response_headers))
+    changes = list(route.response_headers)
+    left = max(16 - sum(value is None for _, value in changes), 0)
+    changes += [(name, None) for name in _GUARDED if name not in dict(changes)][:left]
+    filters.append(_modifier("Response", changes))
     rewrite: dict[str, Any] = {}
     if route.host != "client":
-        rewrite["hostname"] = mount.origin.partition("://")[2].partition(":")[0]
-    base = route.upstream.servers[0].base
+        rewrite["hostname"] = origin(mount).partition("://")[2].partition(":")[0]
+    base = base_of(place.mount)
     if (mount.prefix and route.strip_prefix) or base:
         kept = "" if route.strip_prefix else encoded(mount)
         path = {"type": "ReplacePrefixMatch", "replacePrefixMatch": base + kept or "/"}

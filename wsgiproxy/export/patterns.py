@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from ..protocol.request_target import encode_path
 from ..routing.router import Mount
+from .servers import base as base_of
 
 __all__ = [
     "DOTS",
@@ -83,7 +84,16 @@ def mapped_prefix(mount: Mount) -> str:
 
 def own_origin(mount: Mount) -> str:
     """A pattern for an absolute URL's scheme and host, where the upstream names itself."""
-    return f"(?i:(?:https?|wss?)://{any_of(sorted(mount.inside))})"
+    names = "|".join(map(_netloc, sorted(mount.inside)))
+    return f"(?i:(?:(?:https?|wss?):)?//(?:{names}))"
+
+
+def _netloc(netloc: str) -> str:
+    """A last dot means nothing, and where there is no port the scheme's own may stand."""
+    name, colon, port = netloc.rpartition(":")
+    if not colon or port.endswith("]"):
+        return literal(netloc) + r"\.?(?::(?:80|443))?"
+    return literal(name) + r"\.?:" + port
 
 
 def location_steps(mount: Mount) -> list[Rewrite]:
@@ -93,7 +103,7 @@ def location_steps(mount: Mount) -> list[Rewrite]:
     settled begins with a colon, as no relative URL does (RFC 3986, 4.2), and is left alone by
     the following ones; the last one takes the colon away.
     """
-    prefix, base = mapped_prefix(mount), mount.route.upstream.servers[0].base
+    prefix, base = mapped_prefix(mount), base_of(mount)
     root = literal(base)
     # A place outside the base cannot be reached through this prefix: it stays as it is.
     path = f"({root}(?:[/?#].*)?)" if base else "(/.*)?"
@@ -112,7 +122,7 @@ def location_steps(mount: Mount) -> list[Rewrite]:
 
 def first_match(mount: Mount) -> Iterator[Rewrite]:
     """The same as :func:`location_steps`, for servers where the first rule that matches counts."""
-    prefix, base = mapped_prefix(mount), mount.route.upstream.servers[0].base
+    prefix, base = mapped_prefix(mount), base_of(mount)
     root = literal(base)
     for own in (own_origin(mount), ""):
         if prefix:
@@ -127,7 +137,7 @@ def first_match(mount: Mount) -> Iterator[Rewrite]:
 
 def cookie_paths(mount: Mount) -> list[Rewrite]:
     """What becomes of a cookie's ``Path``, the first that matches."""
-    prefix, base = mapped_prefix(mount), mount.route.upstream.servers[0].base
+    prefix, base = mapped_prefix(mount), base_of(mount)
     rules = [Rewrite(rf"^({literal(prefix)}(?:/.*)?)$", "")] if prefix else []
     if base:
         rules.append(Rewrite(rf"^{literal(base)}(/.*)$", prefix))

@@ -15,6 +15,8 @@ from urllib.parse import unquote
 from ..errors import ConfigurationError
 from ..routing.route import Route
 from ..routing.router import Mount
+from .servers import host as host_of
+from .servers import unix_path
 from .site import Site
 
 __all__ = ["Abilities", "Place", "plan", "warnings_of"]
@@ -27,7 +29,7 @@ _OURS = {
     "identity_headers": "headers about the user come from the wrapped application",
     "redirects": "the patterns are Python's regular expressions",
     "rewrites": "the patterns are Python's regular expressions",
-    "rewrite": "a hook in Python sees every request",
+    "modify_request": "a hook in Python sees every request",
     "modify_response": "a hook in Python sees every response",
     "on_error": "a hook in Python answers for failures",
     "theming": "a theme lies around every page",
@@ -42,9 +44,7 @@ _THREADS = {
 
 
 # Names that no target's grammar takes for a pattern, and that a Host header may hold.
-_NAME = re.compile(
-    r"(?:[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?"
-)
+_NAME = re.compile(r"(?:[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 
 
 _LABEL = "[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -162,13 +162,14 @@ def _derived(mount: Mount) -> dict[str, bool]:
         "cookies": is_moved or route.host != "client",
         "origin": route.host != "client",
         "claims": True,
+        "beyond": True,
         "strip": is_cut,
         "base": bool(servers[0].base),
         "https": servers[0].scheme == "https",
-        "unix socket": any(server.path for server in servers),
+        "unix socket": any(map(unix_path, servers)),
         "several servers": len(servers) > 1,
         "several bases": len({(server.scheme, server.base) for server in servers}) > 1,
-        "services": not all(_is_service(server.host) for server in servers),
+        "services": not all(_is_service(host_of(server)) for server in servers),
         "host port": bool(host) and host.rpartition(":")[2].isdigit() and ":" in host,
         "odd host": bool(host) and not _NAME.fullmatch(host),
         "odd values": any(not text.isascii() for text in _texts(route)),

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .claims import CLAIMS
+from ..routing.route import Route
+from .claims import CLAIMS, dropped
 from .comments import comment, heading, remarks
 from .patterns import DOTS, decoded, encoded
 from .plan import Abilities, Place, plan, warnings_of
+from .servers import base as base_of
+from .servers import origin, tls_name
 from .site import Export, Site
 from .spans import seconds
 from .yaml_text import Commented, dump
@@ -18,12 +21,30 @@ __all__ = ["ABILITIES", "FILE", "write"]
 ABILITIES = Abilities(
     "Traefik",
     frozenset(
-        "strip_prefix add_slash host_match host request_headers response_headers connect_timeout "
-        "read_timeout pool_size verify ca client_cert client_key max_fails fail_timeout auth "
-        "copy_headers".split()
+        [
+            "strip_prefix",
+            "add_slash",
+            "host_match",
+            "host",
+            "request_headers",
+            "response_headers",
+            "connect_timeout",
+            "read_timeout",
+            "pool_size",
+            "verify",
+            "ca",
+            "client_cert",
+            "client_key",
+            "max_fails",
+            "fail_timeout",
+            "auth",
+            "copy_headers",
+            "pass_headers",
+        ]
     ),
     {
         "max_tunnels": "connections are not limited",
+        "write_timeout": "a client that takes nothing is given up when its connection breaks",
         "upgrade": "every switch of protocols passes",
         "idle_timeout": "tunnels and streams may be silent for ever",
     },
@@ -106,7 +127,14 @@ _PASSED_ON = {"responseForwarding": {"flushInterval": "-1s"}}
 _CLEARED = tuple(
     name
     for name in CLAIMS
-    if name.lower() not in ("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port", "x-forwarded-prefix")
+    if name.lower()
+    not in (
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+        "x-forwarded-port",
+        "x-forwarded-prefix",
+    )
 )
 
 
@@ -114,7 +142,7 @@ _CLEARED = tuple(
 
 
 def _routers(places: Sequence[Place]) -> Iterable[tuple[str, Any]]:
-    """The first route has the highest priority; paths with dots in them are refused by this proxy."""
+    """The first route has the highest priority. Paths with dots in them this proxy refuses."""
     last = len(places) * 2 + 2
     yield "dots", _router(f"PathRegexp(`{DOTS}`)", last, "wsgiproxy", [])
     for place in places:
@@ -127,11 +155,14 @@ def _routers(places: Sequence[Place]) -> Iterable[tuple[str, Any]]:
         yield f"route-{place.number}", Commented(router, list(remarks(place, ABILITIES)))
         if _redirects(place):
             bare = f"PathRegexp(`^{_routed(place.mount.prefix)}$`)"
-            rule = f"{_host(place)}{bare} && (Method(`GET`) || Method(`HEAD`)) && !HeaderRegexp(`Upgrade`, `.`)"
+            rule = f"{_host(place)}{bare} && {_PLAIN_GET}"
             slash = _router(rule, priority + 1, service, [f"slash-{place.number}"])
             yield f"slash-{place.number}", slash
     rest = _router("PathPrefix(`/`)", 1, "wsgiproxy", [])
     yield "everything-else", Commented(rest, [comment("everything else")])
+
+
+_PLAIN_GET = "(Method(`GET`) || Method(`HEAD`)) && !HeaderRegexp(`Upgrade`, `.`)"
 
 
 def _router(rule: str, priority: int, service: str, middlewares: Sequence[str]) -> dict[str, Any]:
@@ -188,7 +219,7 @@ def _middlewares(site: Site, place: Place) -> dict[str, Any]:
 
 def _kinds(place: Place) -> dict[str, Any]:
     mount, route = place.mount, place.mount.route
-    base = route.upstream.servers[0].base
+    base = base_of(place.mount)
     cut = "/[^/]*" * mount.prefix.count("/") if route.strip_prefix else ""
     path = {"regex": f"^{cut}/?(.*)$", "replacement": base.replace("$", "$$") + "/$1"}
     count = len(route.upstream.servers)
@@ -205,11 +236,17 @@ def _headers(place: Place) -> dict[str, Any]:
     request = {"X-Forwarded-Server": "", "X-Real-IP": "", "X-Replaced-Path": ""}
     if place.mount.prefix:
         request["X-Forwarded-Prefix"] = encoded(place.mount)
-    if route.host != "client":
-        request["Host"] = place.mount.origin.partition("://")[2]
+    if not _is_passed(route):
+        request["Host"] = origin(place.mount).partition("://")[2]
     request |= _changes(route.request_headers)
-    response = {"Alt-Svc": "", **_changes(route.response_headers)}
+    response = {**dict.fromkeys(dropped(place.mount), ""), **_changes(route.response_headers)}
     return {"customRequestHeaders": request, "customResponseHeaders": response}
+
+
+def _is_passed(route: Route) -> bool:
+    """Whether Traefik itself knows the ``Host``: the client's, or each server's own."""
+    is_several = len(route.upstream.servers) > 1
+    return route.host == "client" or (route.host == "upstream" and is_several)
 
 
 def _changes(changes: Iterable[tuple[str, str | None]]) -> Mapping[str, str]:
@@ -238,6 +275,7 @@ def _service(place: Place) -> dict[str, Any]:
     route, options = place.mount.route, place.mount.route.upstream.options
     urls = [{"url": _origin(server.url)} for server in route.upstream.servers]
     service: dict[str, Any] = {
+        "passHostHeader": not _is_passed(route) or route.host == "client",
         "servers": urls,
         "serversTransport": f"route-{place.number}",
         **_PASSED_ON,
@@ -266,7 +304,7 @@ def _transport(place: Place) -> dict[str, Any]:
         },
     }
     if server.scheme == "https":
-        transport["serverName"] = server.host.strip("[]")
+        transport["serverName"] = tls_name(server)
         if not options.verify:
             transport["insecureSkipVerify"] = True
         elif options.ca:

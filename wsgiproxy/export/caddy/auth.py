@@ -13,8 +13,8 @@ __all__ = ["auth"]
 
 #: What concerns the client's own message, and would change the answer.
 _NOT_ASKED = (
-    *"Range If-Match If-None-Match If-Modified-Since If-Unmodified-Since If-Range".split(),
-    *"Content-Type Upgrade Connection X-HTTP-Method-Override".split(),
+    *["Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range"],
+    *["Content-Type", "Upgrade", "Connection", "X-HTTP-Method-Override"],
 )
 #: A page load, by the signs of :func:`~wsgiproxy.access.check.is_page_load`.
 _MODE, _DEST = "{http.request.header.Sec-Fetch-Mode}", "{http.request.header.Sec-Fetch-Dest}"

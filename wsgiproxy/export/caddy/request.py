@@ -8,6 +8,8 @@ from typing import Any
 from ..claims import CLAIMS, HOP_BY_HOP
 from ..patterns import DOTS, any_of, decoded, encoded, literal, mapped_prefix
 from ..plan import Place
+from ..servers import base as base_of
+from ..servers import origin
 from .text import block, fixed, pattern, replacement, word
 
 __all__ = ["PATH", "claims_removed", "facts", "matcher", "refusals", "request_lines"]
@@ -30,7 +32,7 @@ def facts(number: int, networks: Sequence[Any]) -> Iterator[str]:
     """What is known of the client, in variables, and whether its claims are believed."""
     yield "vars asked {http.request.hostport}"
     yield "vars proto {http.request.scheme}"
-    yield "vars outer \"\""
+    yield 'vars outer ""'
     if not networks:
         return
     peers = f"remote_ip {' '.join(map(str, networks))}"
@@ -74,7 +76,9 @@ def refusals(place: Place) -> Iterator[str]:
     lines = [f"vars_regexp {PATH} {pattern(DOTS)}"]
     yield from block(f"@dots_{number}", lines)
     yield f"respond @dots_{number} 400"
-    yield from block(f"@slashed_{number}", [f"vars_regexp {{http.request.orig_uri}} {pattern(slashed)}"])
+    yield from block(
+        f"@slashed_{number}", [f"vars_regexp {{http.request.orig_uri}} {pattern(slashed)}"]
+    )
     yield f"respond @slashed_{number} 400"
     if mount.prefix and route.strip_prefix and route.add_slash:
         bare = [f"vars_regexp {PATH} {pattern(f'^{decoded(mount.prefix)}$')}"]
@@ -88,7 +92,7 @@ def request_lines(place: Place) -> Iterator[str]:
     mount, route, number = place.mount, place.mount.route, place.number
     if route.max_body is not None:
         yield from block("request_body", [f"max_size {max(route.max_body, 1)}"])
-    base = route.upstream.servers[0].base
+    base = base_of(place.mount)
     cut = "/[^/]*" * mount.prefix.count("/") if route.strip_prefix else ""
     if cut or base:
         # strip_prefix and rewrite would resolve dots, and decode what the client has encoded.
@@ -103,21 +107,25 @@ def request_lines(place: Place) -> Iterator[str]:
     yield from _hidden(place)
     yield from _forwarded(place)
     for name, value in route.request_headers:
-        yield f"request_header -{name}" if value is None else f"request_header {name} {word(fixed(value))}"
+        yield (
+            f"request_header -{name}"
+            if value is None
+            else f"request_header {name} {word(fixed(value))}"
+        )
 
 
 def _addresses(place: Place) -> Iterator[str]:
     """``Origin`` and ``Referer`` of our own, as the upstream knows itself."""
     mount, number = place.mount, place.number
-    base, prefix = mount.route.upstream.servers[0].base, mapped_prefix(mount)
+    base, prefix = base_of(mount), mapped_prefix(mount)
     yield f"@origin_{number} `{{http.request.header.Origin}}.lowerAscii() == ({_OWN}).lowerAscii()`"
-    yield f"request_header @origin_{number} Origin {word(mount.origin)}"
+    yield f"request_header @origin_{number} Origin {word(origin(mount))}"
     yield (
-        f"@referer_{number} `({{http.request.header.Referer}} + \"/\").lowerAscii()"
-        f".startsWith(({_OWN} + \"/\").lowerAscii())`"
+        f'@referer_{number} `({{http.request.header.Referer}} + "/").lowerAscii()'
+        f'.startsWith(({_OWN} + "/").lowerAscii())`'
     )
     # What is settled begins with a colon until all rules have seen it.
-    own, there = r"^[Hh][^/]*//[^/?#]*", replacement(mount.origin)
+    own, there = r"^[Hh][^/]*//[^/?#]*", replacement(origin(mount))
     rows = [(f"{own}{literal(prefix)}(/.*)$", f":{there}{replacement(base)}$1")]
     if prefix:
         rows.append((f"{own}{literal(prefix)}([?#].*)?$", f":{there}{replacement(base)}/$1"))
@@ -133,7 +141,7 @@ def _hidden(place: Place) -> Iterator[str]:
     taken = rf"(?:^|;\s*){any_of(hidden)}=[^;]*"
     for before in (taken, r"^;\s*"):
         yield f'request_header Cookie {pattern(before)} ""'
-    yield from block(f"@none_left_{number}", ['header_regexp Cookie ^$'])
+    yield from block(f"@none_left_{number}", ["header_regexp Cookie ^$"])
     yield f"request_header @none_left_{number} -Cookie"
 
 
@@ -144,7 +152,7 @@ def _forwarded(place: Place) -> Iterator[str]:
     trusts = bool(place.mount.route.trusted_proxies)
     node = "{http.request.remote.host}"
     yield f"vars node {node}"
-    yield f"@ipv6_{place.number} `{node}.contains(\":\")`"
-    yield f"vars @ipv6_{place.number} node `\"[{node}]\"`"
+    yield f'@ipv6_{place.number} `{node}.contains(":")`'
+    yield f'vars @ipv6_{place.number} node `"[{node}]"`'
     hop = 'for={http.vars.node};host="{http.vars.asked}";proto={http.vars.proto}'
     yield f"request_header {'+' if trusts else ''}Forwarded `{hop}`"

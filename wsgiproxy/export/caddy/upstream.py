@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...upstream import Server
+from ..claims import dropped
 from ..patterns import (
     Rewrite,
     any_of,
@@ -16,7 +18,9 @@ from ..patterns import (
     own_origin,
 )
 from ..plan import Place
-from ..spans import seconds, server_address
+from ..servers import address, origin, tls_name, unix_path
+from ..servers import base as base_of
+from ..spans import seconds
 from .text import block, fixed, pattern, replacement, word
 
 __all__ = ["reverse_proxies", "told"]
@@ -26,8 +30,9 @@ def reverse_proxies(place: Place) -> Iterator[str]:
     """Two of them: one that waits as long as an answer may take, one for what goes on and on."""
     route, number = place.mount.route, place.number
     servers = " ".join(word(_address(server)) for server in route.upstream.servers)
-    lasts = '{http.request.header.Upgrade} != "" || {http.request.header.Accept}.contains("text/event-stream")'
-    yield f"@lasts_{number} `{lasts}`"
+    header = "{http.request.header."
+    upgrades = f'{header}Upgrade}} != ""'
+    yield f'@lasts_{number} `{upgrades} || {header}Accept}}.contains("text/event-stream")`'
     both = list(_inside(place))
     for condition, span in ((f"@lasts_{number} ", route.idle_timeout), ("", _read(place))):
         transport = block("transport http", _transport(place, span))
@@ -38,9 +43,9 @@ def _read(place: Place) -> float | None:
     return place.mount.route.upstream.options.read_timeout
 
 
-def _address(server: object) -> str:
-    path, scheme = getattr(server, "path", None), getattr(server, "scheme", "http")
-    return f"unix/{path}" if path else f"{scheme}://{server_address(server)}"
+def _address(server: Server) -> str:
+    path = unix_path(server)
+    return f"unix/{path}" if path else f"{server.scheme}://{address(server)}"
 
 
 def _inside(place: Place) -> Iterator[str]:
@@ -52,10 +57,19 @@ def _inside(place: Place) -> Iterator[str]:
         yield f"max_fails {options.max_fails or 1}"
         yield f"fail_duration {seconds(options.fail_timeout)}"
     yield "flush_interval -1"
-    host = "{http.vars.asked}" if route.host == "client" else place.mount.origin.partition("://")[2]
-    yield f"header_up Host {word(host)}"
+    yield f"header_up Host {word(_host(place))}"
     yield from told(encoded(place.mount), route.forwarded, place)
     yield from _response(place)
+
+
+def _host(place: Place) -> str:
+    """``Host``; several servers are each told their own name."""
+    route = place.mount.route
+    if route.host == "client":
+        return "{http.vars.asked}"
+    if route.host == "upstream" and len(route.upstream.servers) > 1:
+        return "{http.reverse_proxy.upstream.hostport}"
+    return origin(place.mount).partition("://")[2]
 
 
 def told(prefix: str, style: str, place: Place | None = None) -> Iterator[str]:
@@ -83,7 +97,7 @@ def _transport(place: Place, span: float | None) -> Iterator[str]:
     yield f"read_timeout {seconds(span, '0')}"
     yield f"keepalive_idle_conns_per_host {options.pool_size or 1}"
     if servers[0].scheme == "https":
-        yield f"tls_server_name {servers[0].host.strip('[]')}"
+        yield f"tls_server_name {tls_name(servers[0])}"
         if not options.verify:
             yield "tls_insecure_skip_verify"
         elif options.ca:
@@ -97,7 +111,8 @@ def _transport(place: Place, span: float | None) -> Iterator[str]:
 
 
 def _response(place: Place) -> Iterator[str]:
-    yield "header_down -Alt-Svc"
+    for name in dropped(place.mount):
+        yield f"header_down -{name}"
     if place.does("location"):
         for field in ("Location", "Content-Location"):
             yield from _location(place, field)
@@ -108,7 +123,9 @@ def _response(place: Place) -> Iterator[str]:
     if hidden:
         yield _down("Set-Cookie", rf"^\s*{any_of(hidden)}\s*=.*$", "")
     for name, value in place.mount.route.response_headers:
-        yield f"header_down -{name}" if value is None else f"header_down {name} {word(fixed(value))}"
+        yield (
+            f"header_down -{name}" if value is None else f"header_down {name} {word(fixed(value))}"
+        )
 
 
 def _down(field: str, before: str, after: str) -> str:
@@ -120,7 +137,7 @@ def _after(rule: Rewrite) -> str:
 
 
 def _location(place: Place, field: str) -> Iterator[str]:
-    base = literal(place.mount.route.upstream.servers[0].base)
+    base = literal(base_of(place.mount))
     path = f"({base}(?:[/?#].*)?)" if base else "(/.*)?"
     yield _down(field, rf"^(?i:(?:https?|wss?)://{{http.request.hostport}}){path}$", "$1")
     for step in location_steps(place.mount):
@@ -130,10 +147,13 @@ def _location(place: Place, field: str) -> Iterator[str]:
 def _within(place: Place) -> Iterator[str]:
     """URLs within other values: what is settled begins with a colon for a while."""
     mount = place.mount
-    prefix, base = mapped_prefix(mount), literal(mount.route.upstream.servers[0].base)
+    prefix, base = mapped_prefix(mount), literal(base_of(mount))
     there = replacement(prefix)
     seconds_first = r"^(\s*[0-9.]+\s*[;,]\s*(?:(?i:url)\s*=\s*)?[\x22\x27]?)"
-    for field, before, end in (("Refresh", seconds_first, r"[^\x22\x27]*"), ("Link", "(<)", "[^>]*")):
+    for field, before, end in (
+        ("Refresh", seconds_first, r"[^\x22\x27]*"),
+        ("Link", "(<)", "[^>]*"),
+    ):
         yield _down(field, f"{before}{own_origin(mount)}(/{end})", "$1$2")
         if prefix:
             yield _down(field, rf"{before}({literal(prefix)}(?:[/?#]{end}|[>\x22\x27]|$))", "$1:$2")

@@ -10,7 +10,7 @@ from ..plan import Abilities, Place, plan, warnings_of
 from ..site import Export, Site
 from .auth import auth
 from .request import claims_removed, facts, matcher, refusals, request_lines
-from .text import block, fixed, word
+from .text import block
 from .upstream import reverse_proxies, told
 
 __all__ = ["ABILITIES", "write"]
@@ -18,11 +18,37 @@ __all__ = ["ABILITIES", "write"]
 ABILITIES = Abilities(
     "Caddy",
     frozenset(
-        "strip_prefix add_slash host_match host forwarded trusted_proxies request_headers "
-        "response_headers hide_cookies max_body upgrade idle_timeout connect_timeout read_timeout "
-        "pool_size verify ca client_cert client_key max_fails fail_timeout auth copy_headers".split()
+        [
+            "strip_prefix",
+            "add_slash",
+            "host_match",
+            "host",
+            "forwarded",
+            "trusted_proxies",
+            "request_headers",
+            "response_headers",
+            "hide_cookies",
+            "max_body",
+            "upgrade",
+            "idle_timeout",
+            "connect_timeout",
+            "read_timeout",
+            "pool_size",
+            "verify",
+            "ca",
+            "client_cert",
+            "client_key",
+            "max_fails",
+            "fail_timeout",
+            "auth",
+            "copy_headers",
+            "pass_headers",
+        ]
     ),
-    {"max_tunnels": "connections are not limited"},
+    {
+        "max_tunnels": "connections are not limited",
+        "write_timeout": "a client that takes nothing is given up when its connection breaks",
+    },
     {
         "several bases": "its servers have different schemes or base paths",
         "host port": "host_match holds a port, which Caddy's host does not look at",
@@ -109,5 +135,8 @@ def _self(site: Site, number: int, networks: Sequence[Any]) -> Iterator[str]:
     lines = ["flush_interval -1"]
     if networks:
         lines.append(f"trusted_proxies {' '.join(map(str, networks))}")
-    lines += [*told("", "x-forwarded"), *block("transport http", ["versions 1.1", "compression off"])]
+    lines += [
+        *told("", "x-forwarded"),
+        *block("transport http", ["versions 1.1", "compression off"]),
+    ]
     yield from block(f"reverse_proxy {site.to}", lines)

@@ -9,6 +9,8 @@ from typing import Any
 from ..claims import CLAIMS, HOP_BY_HOP
 from ..patterns import DOTS, any_of, encoded, head, literal, mapped_prefix
 from ..plan import Place
+from ..servers import base as base_of
+from ..servers import origin
 from ..spans import seconds
 from .text import formatted, replacement, word
 
@@ -97,7 +99,8 @@ def request_lines(place: Place) -> Iterator[str]:
         else:
             yield f"http-request set-header {name} {word(formatted(value))}"
     lasting = seconds(route.idle_timeout)
-    yield f"http-request set-timeout server {lasting} if {{ req.hdr(accept) -m sub text/event-stream }}"
+    stream = "{ req.hdr(accept) -m sub text/event-stream }"
+    yield f"http-request set-timeout server {lasting} if {stream}"
 
 
 def _refused(place: Place) -> Iterator[str]:
@@ -105,7 +108,8 @@ def _refused(place: Place) -> Iterator[str]:
     mount, route = place.mount, place.mount.route
     yield f"acl bare var(txn.path) -m str -- {word(mount.prefix)}"
     yield f"http-request deny deny_status 400 if {{ path -m reg {word(DOTS)} }}"
-    yield f"http-request deny deny_status 400 if {{ req.hdr(host) -m found }} !{{ req.hdr(host) -m reg {word(_HOST)} }}"
+    odd = f"{{ req.hdr(host) -m found }} !{{ req.hdr(host) -m reg {word(_HOST)} }}"
+    yield f"http-request deny deny_status 400 if {odd}"
     spelt = f"^{head(mount.prefix.count('/'))}(?:/|$)"
     yield f"http-request deny deny_status 400 unless {{ path -m reg {word(spelt)} }}"
     if mount.prefix and route.strip_prefix and route.add_slash:
@@ -123,7 +127,7 @@ def _refused(place: Place) -> Iterator[str]:
 
 def _target(place: Place) -> Iterator[str]:
     """The path as the client spelt it, without the prefix and behind the base."""
-    mount, base = place.mount, replacement(place.mount.route.upstream.servers[0].base)
+    mount, base = place.mount, replacement(base_of(place.mount))
     if not mount.route.strip_prefix or not mount.prefix:
         if base:
             yield f"http-request replace-path '^(.*)$' {word(base + chr(92) + '1')}"
@@ -139,13 +143,14 @@ def _addresses(place: Place) -> Iterator[str]:
     if route.host == "client":
         yield "http-request set-header Host '%[var(txn.asked)]'"
         return
-    yield f"http-request set-header Host {word(formatted(mount.origin.partition('://')[2]))}"
+    yield f"http-request set-header Host {word(formatted(origin(mount).partition('://')[2]))}"
     own = "{ req.hdr(origin),lower,strcmp(txn.own) eq 0 }"
-    yield f"http-request set-header Origin {word(formatted(mount.origin))} if {own}"
+    yield f"http-request set-header Origin {word(formatted(origin(mount)))} if {own}"
     # Our own origin in front of the referring page, so that a pattern can compare the two.
-    yield "http-request set-header Referer '%[var(txn.own)] %[req.fhdr(referer)]' if { req.hdr(referer) -m found }"
-    base, prefix = route.upstream.servers[0].base, mapped_prefix(mount)
-    there = replacement(mount.origin)
+    both = "'%[var(txn.own)] %[req.fhdr(referer)]'"
+    yield f"http-request set-header Referer {both} if {{ req.hdr(referer) -m found }}"
+    base, prefix = base_of(place.mount), mapped_prefix(mount)
+    there = replacement(origin(mount))
     rows = [(rf"^(\S+) \1{literal(prefix)}(/.*)$", there + replacement(base) + r"\2")]
     if prefix:
         rows.append((rf"^(\S+) \1{literal(prefix)}([?#].*)?$", there + replacement(base) + r"/\2"))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..claims import dropped
 from ..patterns import any_of, cookie_domains, literal, location_steps, mapped_prefix, own_origin
 from ..plan import Place
+from ..servers import base as base_of
 from .text import formatted, replaced, replacement, word
 
 __all__ = ["response_lines"]
@@ -13,7 +15,8 @@ __all__ = ["response_lines"]
 
 def response_lines(place: Place) -> Iterator[str]:
     """All that happens to a response before the client gets it."""
-    yield "http-response del-header Alt-Svc"
+    for name in dropped(place.mount):
+        yield f"http-response del-header {name}"
     if place.does("location"):
         for field in ("Location", "Content-Location"):
             yield from _location(place, field)
@@ -30,7 +33,7 @@ def response_lines(place: Place) -> Iterator[str]:
 
 def _location(place: Place, field: str) -> Iterator[str]:
     """A URL alone: the host that was asked for stands in front of it while it is compared."""
-    base = literal(place.mount.route.upstream.servers[0].base)
+    base = literal(base_of(place.mount))
     found = f"{{ res.hdr({field.lower()}) -m found }}"
     yield (
         f"http-response set-header {field} "
@@ -47,7 +50,7 @@ def _location(place: Place, field: str) -> Iterator[str]:
 def _within(place: Place) -> Iterator[str]:
     """URLs within other values: ``Refresh`` and ``Link``."""
     mount = place.mount
-    prefix, base = mapped_prefix(mount), mount.route.upstream.servers[0].base
+    prefix, base = mapped_prefix(mount), base_of(mount)
     refresh = r"\s*[0-9.]+\s*[;,]\s*(?:(?i:url)\s*=\s*)?[\x22\x27]?"
     under = rf"(?!{literal(prefix)}(?:[/?#>\x22\x27]|$))" if prefix else ""
     for how, before in (("replace-header Refresh", refresh), ("replace-value Link", "<")):

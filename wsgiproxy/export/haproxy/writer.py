@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ..comments import comment, heading, remarks
 from ..plan import Abilities, Place, plan, warnings_of
+from ..servers import address, tls_name, unix_path
 from ..site import Export, Site
-from ..spans import seconds, server_address
+from ..spans import seconds
 from .request import claims_removed, facts, request_lines, told
 from .response import response_lines
 from .text import section, word
@@ -17,11 +18,34 @@ __all__ = ["ABILITIES", "write"]
 ABILITIES = Abilities(
     "HAProxy",
     frozenset(
-        "strip_prefix add_slash host_match host forwarded trusted_proxies request_headers "
-        "response_headers hide_cookies max_body upgrade idle_timeout connect_timeout read_timeout "
-        "pool_size verify ca client_cert max_fails fail_timeout".split()
+        [
+            "strip_prefix",
+            "add_slash",
+            "host_match",
+            "host",
+            "forwarded",
+            "trusted_proxies",
+            "request_headers",
+            "response_headers",
+            "hide_cookies",
+            "max_body",
+            "upgrade",
+            "idle_timeout",
+            "connect_timeout",
+            "read_timeout",
+            "pool_size",
+            "verify",
+            "ca",
+            "client_cert",
+            "max_fails",
+            "fail_timeout",
+            "pass_headers",
+        ]
     ),
-    {"max_tunnels": "maxconn limits all connections together"},
+    {
+        "max_tunnels": "maxconn limits all connections together",
+        "write_timeout": "a client that takes nothing is given up after the longest idle_timeout",
+    },
     {
         "auth": "asking the application who may pass",
         "copy_headers": "asking the application who may pass",
@@ -46,7 +70,10 @@ def write(site: Site, without: Iterable[str] = ()) -> Export:
     lines += section("defaults", _defaults(taken))
     lines += section("frontend wsgiproxy", _frontend(site, places))
     for place in taken:
-        lines += [*remarks(place, ABILITIES), *section(f"backend wsgiproxy_{place.number}", _backend(place))]
+        lines += [
+            *remarks(place, ABILITIES),
+            *section(f"backend wsgiproxy_{place.number}", _backend(place)),
+        ]
     lines += [comment("everything else"), *section("backend wsgiproxy_self", _self(site, places))]
     return Export("\n".join(lines).rstrip() + "\n", tuple(warnings_of(places, ABILITIES)))
 
@@ -123,7 +150,8 @@ def _servers(place: Place) -> Iterator[str]:
         )
     yield f"retries {len(servers) - 1}"
     for count, server in enumerate(servers, 1):
-        where = f"unix@{server.path}" if server.path else server_address(server)
+        path = unix_path(server)
+        where = f"unix@{path}" if path else address(server)
         reuse = f" pool-max-conn {options.pool_size}"
         yield f"server s{count} {word(where)}{health}{reuse}{_tls(place)}"
 
@@ -132,7 +160,7 @@ def _tls(place: Place) -> str:
     server, options = place.mount.route.upstream.servers[0], place.mount.route.upstream.options
     if server.scheme != "https":
         return ""
-    name = server.host.strip("[]")
+    name = tls_name(server)
     text = f" ssl sni str({name})"
     if options.verify:
         text += f" verify required verifyhost {name} ca-file {word(options.ca or '@system-ca')}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from ..claims import CLAIMS, HOP_BY_HOP
+from ..claims import CLAIMS, HOP_BY_HOP, dropped
 from ..patterns import (
     Rewrite,
     cookie_domains,
@@ -14,10 +14,12 @@ from ..patterns import (
     mapped_prefix,
 )
 from ..plan import Place
-from ..spans import seconds, server_address
-from .text import block, indented, pattern, var, word
+from ..servers import address, origin, tls_name, unix_path
+from ..servers import base as base_of
+from ..spans import seconds
+from .text import block, pattern, var, word
 
-__all__ = ["locations", "request_fields", "to_this_proxy", "upstream"]
+__all__ = ["PASSED", "auth_locations", "locations", "request_fields", "to_this_proxy", "upstream"]
 
 #: Where an https upstream's certificate is checked against if nothing else is said.
 SYSTEM_CA = "/etc/ssl/certs/ca-certificates.crt"
@@ -49,7 +51,10 @@ def request_fields(changes: Iterable[tuple[str, str | None]] = ()) -> list[str]:
     known = {name.lower(): name for name in fields}
     for name, value in changes:
         fields[known.setdefault(name.lower(), name)] = value or ""
-    return [f"proxy_set_header {name} {word(value) if value else EMPTY};" for name, value in fields.items()]
+    return [
+        f"proxy_set_header {name} {word(value) if value else EMPTY};"
+        for name, value in fields.items()
+    ]
 
 
 EMPTY = '""'
@@ -64,16 +69,22 @@ def upstream(place: Place) -> list[str]:
         limits = f" max_fails={options.max_fails} fail_timeout={seconds(options.fail_timeout)}"
     lines = []
     for server in servers:
-        where = f"unix:{server.path}" if server.path else server_address(server)
+        path = unix_path(server)
+        where = f"unix:{path}" if path else address(server)
         lines.append(f"server {pattern(where)}{limits};")
-    return block(f"upstream wsgiproxy_{place.number}", [*lines, f"keepalive {options.pool_size or 1};"])
+    return block(
+        f"upstream wsgiproxy_{place.number}", [*lines, f"keepalive {options.pool_size or 1};"]
+    )
 
 
 def to_this_proxy(trusted: int) -> list[str]:
     """The inside of a location that leaves everything to this proxy."""
     told = {"connection": "wsgiproxy_connection_any", "upgrade": "http_upgrade"}
     values = {key: var(name) for key, name in told.items()}
-    return [*_sets({**values, **_told(trusted, "", "x-forwarded")}), "proxy_pass http://wsgiproxy_self;"]
+    return [
+        *_sets({**values, **_told(trusted, "", "x-forwarded")}),
+        "proxy_pass http://wsgiproxy_self;",
+    ]
 
 
 def _sets(values: Mapping[str, str]) -> Iterator[str]:
@@ -114,6 +125,7 @@ def locations(place: Place, trusted: int) -> list[str]:
         lines += block(f"location = {pattern(mount.prefix)}", _bare(place, again))
     short = [*lasting, *inside, *_timeouts(options.connect_timeout, options.read_timeout)]
     long = [*inside, *_timeouts(options.connect_timeout, mount.route.idle_timeout)]
+    long.append(f"send_timeout {seconds(mount.route.write_timeout)};")
     lines += block(f"location {pattern(mount.prefix + '/')}", short)
     return [*lines, *block(f"location {again}", long)]
 
@@ -152,9 +164,9 @@ def _inside(place: Place, trusted: int) -> Iterator[str]:
     if route.request_headers or route.copy_headers:
         yield from request_fields([*_copied(place), *route.request_headers])
     yield from _response(place)
-    if mount.origin.startswith("https:"):
+    if origin(mount).startswith("https:"):
         yield from _tls(place)
-    base = route.upstream.servers[0].base
+    base = base_of(place.mount)
     scheme = route.upstream.servers[0].scheme
     yield f"proxy_pass {word(f'{scheme}://wsgiproxy_{number}{base}{var(after)}')};"
 
@@ -178,14 +190,14 @@ def _set(place: Place, trusted: int) -> Iterator[str]:
         names["cookie"] = f"cookie_{number}"
     values = {key: var(f"wsgiproxy_{name}") for key, name in names.items()}
     if route.host != "client":
-        values["host"] = mount.origin.partition("://")[2]
+        values["host"] = origin(mount).partition("://")[2]
     yield from _sets({**values, **_told(trusted, encoded(mount), route.forwarded)})
 
 
 def _response(place: Place) -> Iterator[str]:
     """What becomes of the response's fields."""
     mount = place.mount
-    yield "proxy_hide_header Alt-Svc;"
+    yield from _passed(place)
     if place.does("location"):
         yield from _redirects(place)
         value = var(f"wsgiproxy_content_location_{place.number}")
@@ -202,6 +214,21 @@ def _response(place: Place) -> Iterator[str]:
             yield f"add_header {name} {word(value)} always;"
 
 
+def _passed(place: Place) -> Iterator[str]:
+    """What nginx would hide and we do not, and the other way round."""
+    hidden = dropped(place.mount)
+    passed = [
+        name for name in place.mount.route.pass_headers if name.lower().startswith("x-accel-")
+    ]
+    if passed:
+        yield from (f"proxy_pass_header {name};" for name in (*PASSED, *passed))
+    yield from (f"proxy_hide_header {name};" for name in hidden)
+
+
+#: What nginx hides of every response, and this proxy does not.
+PASSED = ("Date", "Server", "X-Accel-Buffering")
+
+
 def _replacement(rule: Rewrite) -> str:
     return rule.before + (var("1") if rule.has_group else "")
 
@@ -209,7 +236,7 @@ def _replacement(rule: Rewrite) -> str:
 def _redirects(place: Place) -> Iterator[str]:
     """``Location`` and ``Refresh`` back under the prefix; the first rule that matches counts."""
     mount = place.mount
-    prefix, base = mapped_prefix(mount), mount.route.upstream.servers[0].base
+    prefix, base = mapped_prefix(mount), base_of(mount)
     for rule in first_match(mount):
         yield f"proxy_redirect {pattern('~' + rule.pattern)} {word(_replacement(rule))};"
     for scheme in ("http", "https"):
@@ -222,7 +249,7 @@ def _redirects(place: Place) -> Iterator[str]:
 def _tls(place: Place) -> Iterator[str]:
     """How an https upstream is reached."""
     options = place.mount.route.upstream.options
-    name = place.mount.route.upstream.servers[0].host.strip("[]")
+    name = tls_name(place.mount.route.upstream.servers[0])
     yield "proxy_ssl_server_name on;"
     yield f"proxy_ssl_name {word(name)};"
     yield "proxy_ssl_protocols TLSv1.2 TLSv1.3;"
@@ -260,10 +287,20 @@ def auth_locations(place: Place, trusted: int) -> list[str]:
     path = str(place.mount.route.auth)
     fields = [
         "proxy_set_header Host $http_host;",
-        *(f"proxy_set_header X-Forwarded-{name} $wsgiproxy_{key}_{trusted};" for name, key in
-          (("For", "for"), ("Proto", "proto"), ("Host", "asked"), ("Port", "port"))),
+        *(
+            f"proxy_set_header X-Forwarded-{name} $wsgiproxy_{key}_{trusted};"
+            for name, key in (
+                ("For", "for"),
+                ("Proto", "proto"),
+                ("Host", "asked"),
+                ("Port", "port"),
+            )
+        ),
         *(f"proxy_set_header X-{name}-URI $request_uri;" for name in ("Original", "Forwarded")),
-        *(f"proxy_set_header X-{name}-Method $request_method;" for name in ("Original", "Forwarded")),
+        *(
+            f"proxy_set_header X-{name}-Method $request_method;"
+            for name in ("Original", "Forwarded")
+        ),
         'proxy_set_header Content-Length "";',
         *(f'proxy_set_header {name} "";' for name in _UNASKED),
     ]
@@ -286,12 +323,26 @@ def auth_locations(place: Place, trusted: int) -> list[str]:
     ]
 
 
-_TOLD = ("X-Forwarded-For X-Forwarded-Proto X-Forwarded-Host X-Forwarded-Port X-Original-URI "
-         "X-Original-Method X-Forwarded-Uri X-Forwarded-Method").lower().split()
+_TOLD = (
+    (
+        "X-Forwarded-For X-Forwarded-Proto X-Forwarded-Host X-Forwarded-Port X-Original-URI "
+        "X-Original-Method X-Forwarded-Uri X-Forwarded-Method"
+    )
+    .lower()
+    .split()
+)
 #: What the question does not carry: claims, and what concerns the client's own message.
 _UNASKED = (
     *(name for name in CLAIMS if name.lower() not in _TOLD),
     *HOP_BY_HOP,
-    *"Connection Upgrade Content-Type Range If-Match If-None-Match If-Modified-Since".split(),
-    *"If-Unmodified-Since If-Range X-HTTP-Method-Override".split(),
+    *[
+        "Connection",
+        "Upgrade",
+        "Content-Type",
+        "Range",
+        "If-Match",
+        "If-None-Match",
+        "If-Modified-Since",
+    ],
+    *["If-Unmodified-Since", "If-Range", "X-HTTP-Method-Override"],
 )

@@ -7,9 +7,19 @@ from typing import Any
 
 from ..patterns import DOTS, any_of, encoded, first_match, head, literal, mapped_prefix
 from ..plan import Place
+from ..servers import base as base_of
+from ..servers import origin
 from .text import block, pattern, var, word
 
-__all__ = ["after_map", "cookie_map", "origin_map", "referer_map", "shared", "trust", "upgrade_maps"]
+__all__ = [
+    "after_map",
+    "cookie_map",
+    "origin_map",
+    "referer_map",
+    "shared",
+    "trust",
+    "upgrade_maps",
+]
 
 _ORIGIN = f"{var('wsgiproxy_proto_{}')}://{var('wsgiproxy_asked_{}')}"
 
@@ -34,9 +44,7 @@ def shared() -> list[str]:
             "wsgiproxy_lasts",
             [(r"~*^[^:]+:|text/event-stream", "1")],
         ),
-        *make(
-            var("http_upgrade"), "wsgiproxy_connection_any", [(r"~.", "upgrade")]
-        ),
+        *make(var("http_upgrade"), "wsgiproxy_connection_any", [(r"~.", "upgrade")]),
     ]
 
 
@@ -55,9 +63,24 @@ def trust(number: int, networks: Sequence[Any]) -> list[str]:
     )
     rows: list[tuple[str, str, list[tuple[str, str]], str]] = [
         ("for", "x_forwarded_for", [("~^1 (.+)$", var("1") + ", " + peer)], peer),
-        ("asked", "x_forwarded_host", [(r"~^1 (?:.*,)?\s*([^,\s]+)\s*$", var("1"))], var("http_host")),
-        ("proto", "x_forwarded_proto", [(r"~*^1 (?:.*,)?\s*(https?)\s*$", var("1"))], var("scheme")),
-        ("port", "x_forwarded_port", [("~^1 (.+)$", var("1"))], var(f"wsgiproxy_own_port_{number}")),
+        (
+            "asked",
+            "x_forwarded_host",
+            [(r"~^1 (?:.*,)?\s*([^,\s]+)\s*$", var("1"))],
+            var("http_host"),
+        ),
+        (
+            "proto",
+            "x_forwarded_proto",
+            [(r"~*^1 (?:.*,)?\s*(https?)\s*$", var("1"))],
+            var("scheme"),
+        ),
+        (
+            "port",
+            "x_forwarded_port",
+            [("~^1 (.+)$", var("1"))],
+            var(f"wsgiproxy_own_port_{number}"),
+        ),
         ("outer", "x_forwarded_prefix", [("~^1 (.*?)/*$", var("1"))], ""),
         ("before", "forwarded", [("~^1 (.+)$", var("1") + ", ")], ""),
     ]
@@ -146,7 +169,8 @@ def login_map(place: Place) -> list[str]:
     asked = literal(str(place.mount.route.auth))
     encoded_asked = literal(str(place.mount.route.auth).replace("/", "%2F"))
     row = (
-        rf"~^([A-Za-z0-9/:._~-]+)(?:\?\S*)? (\S*[?&;][^=&;]*=)(?i:{asked}|{encoded_asked})([&;#]\S*)?$",
+        r"~^([A-Za-z0-9/:._~-]+)(?:\?\S*)? (\S*[?&;][^=&;]*=)"
+        rf"(?i:{asked}|{encoded_asked})([&;#]\S*)?$",
         var("2") + var("1") + var("3"),
     )
     source = var("request_uri") + " " + var("wsgiproxy_login")
@@ -157,9 +181,7 @@ def upgrade_maps(number: int, protocols: Sequence[str]) -> list[str]:
     """Which switch of protocols goes through."""
     rows = [(f"~*^{any_of(protocols)}$", var("http_upgrade"))] if protocols else []
     name = f"wsgiproxy_upgrade_{number}"
-    connection = make(
-        var(name), f"wsgiproxy_connection_{number}", [("~.", "upgrade")]
-    )
+    connection = make(var(name), f"wsgiproxy_connection_{number}", [("~.", "upgrade")])
     return [*make(var("http_upgrade"), name, rows), *connection]
 
 
@@ -169,7 +191,7 @@ def origin_map(place: Place, trusted: int) -> list[str]:
     return make(
         f"{own} {var('http_origin')}",
         f"wsgiproxy_origin_{place.number}",
-        [(r"~*^(\S+) \1$", place.mount.origin)],
+        [(r"~*^(\S+) \1$", origin(place.mount))],
         var("http_origin"),
     )
 
@@ -177,16 +199,16 @@ def origin_map(place: Place, trusted: int) -> list[str]:
 def referer_map(place: Place, trusted: int) -> list[str]:
     """``Referer`` of our own as the upstream knows its pages."""
     mount, own = place.mount, _ORIGIN.format(trusted, trusted)
-    base = mount.route.upstream.servers[0].base
+    base = base_of(mount)
     prefix = mapped_prefix(mount)
     rows = []
     if prefix:
         inside = rf"~*^(\S+) \1(?-i:{literal(encoded(mount))})"
-        rows.append((rf"{inside}(/.*)$", mount.origin + base + var("2")))
-        rows.append((rf"{inside}([?#].*)?$", mount.origin + base + "/" + var("2")))
+        rows.append((rf"{inside}(/.*)$", origin(mount) + base + var("2")))
+        rows.append((rf"{inside}([?#].*)?$", origin(mount) + base + "/" + var("2")))
     else:
-        rows.append((r"~*^(\S+) \1(/.*)$", mount.origin + base + var("2")))
-    rows.append((r"~*^(\S+) \1([/?#].*)?$", mount.origin + var("2")))
+        rows.append((r"~*^(\S+) \1(/.*)$", origin(mount) + base + var("2")))
+    rows.append((r"~*^(\S+) \1([/?#].*)?$", origin(mount) + var("2")))
     return make(
         f"{own} {var('http_referer')}",
         f"wsgiproxy_referer_{place.number}",

@@ -9,17 +9,41 @@ from ..comments import comment, heading, remarks
 from ..plan import Abilities, Place, plan, warnings_of
 from ..site import Export, Site
 from . import maps
-from .locations import auth_locations, locations, request_fields, to_this_proxy, upstream
-from .text import DOLLAR, block, indented, pattern
+from .locations import PASSED, auth_locations, locations, request_fields, to_this_proxy, upstream
+from .text import DOLLAR, block, pattern
 
 __all__ = ["ABILITIES", "write"]
 
 ABILITIES = Abilities(
     "nginx",
     frozenset(
-        "strip_prefix add_slash host_match host forwarded trusted_proxies request_headers "
-        "response_headers hide_cookies max_body upgrade idle_timeout connect_timeout read_timeout "
-        "pool_size verify ca client_cert client_key max_fails fail_timeout auth copy_headers".split()
+        [
+            "strip_prefix",
+            "add_slash",
+            "host_match",
+            "host",
+            "forwarded",
+            "trusted_proxies",
+            "request_headers",
+            "response_headers",
+            "hide_cookies",
+            "max_body",
+            "upgrade",
+            "idle_timeout",
+            "connect_timeout",
+            "read_timeout",
+            "pool_size",
+            "verify",
+            "ca",
+            "client_cert",
+            "client_key",
+            "max_fails",
+            "fail_timeout",
+            "auth",
+            "copy_headers",
+            "pass_headers",
+            "write_timeout",
+        ]
     ),
     {"max_tunnels": "worker_connections limits all connections together"},
     {
@@ -29,7 +53,7 @@ ABILITIES = Abilities(
         "odd values": "a header's value holds letters beyond ASCII, whose bytes a file may change",
     },
 )
-_PLACE = "It belongs into http { }, for example as /etc/nginx/conf.d/wsgiproxy.conf (nginx 1.22 or newer)."
+_PLACE = "It belongs into http { }, as /etc/nginx/conf.d/wsgiproxy.conf (nginx 1.22 or newer)."
 
 
 #: What an upstream could tell nginx to do; here these are headers like any other.
@@ -53,7 +77,7 @@ def write(site: Site, without: Iterable[str] = ()) -> Export:
     lines += _targets(places)
     lines += _servers(site, places, trusted)
     if DOLLAR in "\n".join(lines):
-        lines.insert(len(heading(site, "", "")) + 1, f"geo ${DOLLAR} {{ default \"$\"; }}")
+        lines.insert(len(heading(site, "", "")) + 1, f'geo ${DOLLAR} {{ default "$"; }}')
     return Export("\n".join(lines) + "\n", tuple(warnings_of(places, ABILITIES)))
 
 
@@ -136,7 +160,11 @@ def _server(site: Site, host: str, places: Sequence[Place], trusted: _Trusted) -
 
 def _is_for(place: Place, host: str) -> bool:
     mine = place.mount.host
-    return not mine or mine == host or ("host port" in dict(place.kept) and mine.rpartition(":")[0] == host)
+    return (
+        not mine
+        or mine == host
+        or ("host port" in dict(place.kept) and mine.rpartition(":")[0] == host)
+    )
 
 
 def _route(place: Place, trusted: _Trusted) -> list[str]:
@@ -164,9 +192,7 @@ def _general(trusted: _Trusted) -> list[str]:
         "proxy_busy_buffers_size 128k;",
         "proxy_buffers 4 64k;",
         "proxy_next_upstream error;",
-        "proxy_pass_header Date;",
-        "proxy_pass_header Server;",
-        *(f"proxy_pass_header X-Accel-{name};" for name in _ACCEL),
+        *(f"proxy_pass_header {name};" for name in PASSED),
         f"proxy_ignore_headers {' '.join(f'X-Accel-{name}' for name in _ACCEL)};",
         "proxy_redirect off;",
         "proxy_read_timeout 1h;",
@@ -176,5 +202,3 @@ def _general(trusted: _Trusted) -> list[str]:
     if trusted.everywhere:
         lines += ["real_ip_header X-Forwarded-For;", "real_ip_recursive on;"]
     return [*lines, *request_fields()]
-
-
