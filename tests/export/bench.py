@@ -182,7 +182,9 @@ class Front:
         requests = [request for upstream in upstreams for request in upstream.requests]
         facts: dict[str, Any] = {"status": response.status}
         # How much of a body is passed on before it is found too large is a matter of chance.
-        if requests and response.status != 413:
+        if response.status == 413:
+            return facts
+        if requests:
             facts["target"] = requests[-1].target
             facts["body sent"] = requests[-1].body
             facts |= _fields("request", requests[-1].headers)

@@ -25,8 +25,8 @@ class Case(NamedTuple):
 
 def answer(*headers: str, status: str = "200 OK", body: bytes = b"ok") -> bytes:
     """A response of the upstream."""
-    length = f"Content-Length: {len(body)}"
-    return message(f"HTTP/1.1 {status}", (*headers, length), body)
+    own = ("Content-Type: text/plain", f"Content-Length: {len(body)}")
+    return message(f"HTTP/1.1 {status}", (*headers, *own), body)
 
 
 def asked(target: str, host: str, *headers: str) -> bytes:
@@ -205,12 +205,16 @@ CASES = (
     Case("a failure of the upstream", get("/p/x"), answer(status="500 Internal Server Error")),
     Case("204", get("/p/x"), b"HTTP/1.1 204 No Content\r\n\r\n"),
     Case("304", get("/p/x"), b'HTTP/1.1 304 Not Modified\r\nETag: "x"\r\n\r\n'),
-    Case("HEAD", get("/p/x", method="HEAD"), b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"),
+    Case(
+        "HEAD",
+        get("/p/x", method="HEAD"),
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\n",
+    ),
     Case("a method of one's own", get("/p/x", method="BREW")),
     Case(
         "a response in chunks",
         get("/p/x"),
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n",
     ),
     Case("large headers of the response", get("/p/x"), answer("X-Large: " + "x" * 12000)),
     Case("large headers of the request", get("/p/x", "X-Large: " + "x" * 12000)),

@@ -100,7 +100,7 @@ def run_target(target: str, export: Callable[[Address], Export], folder: Path) -
                 yield address
                 return
         finally:
-            process.terminate()
+            process.kill()
             process.wait()
     raise AssertionError((place / "log").read_text())
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from .plan import Abilities, Place
 from .site import Site
 
-__all__ = ["comment", "heading", "remarks"]
+__all__ = ["comment", "heading", "out_of_reach", "remarks"]
 
 
 def comment(text: str) -> str:
@@ -41,6 +41,13 @@ def _peer(site: Site) -> str:
     if site.to.host in ("localhost", "127.0.0.1"):
         return "127.0.0.1"
     return "::1" if site.to.host == "::1" else "ADDRESS-OF-THE-NEW-SERVER"
+
+
+def out_of_reach(places: Iterable[Place], can: Abilities) -> Iterable[str]:
+    """The comments about routes that no rule is written for, since no request can be theirs."""
+    for place in places:
+        if place.is_out_of_reach:
+            yield from remarks(place, can)
 
 
 def remarks(place: Place, can: Abilities) -> Iterable[str]:

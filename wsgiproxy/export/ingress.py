@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from . import kubernetes
-from .comments import comment, remarks
+from .comments import comment, out_of_reach, remarks
 from .patterns import encoded
 from .plan import Abilities, Place, plan, warnings_of
 from .site import Export, Site
@@ -66,7 +66,8 @@ def _paths(site: Site, host: str, places: Sequence[Place]) -> Iterator[Any]:
         path = _path(encoded(place.mount) or "/", service)
         yield Commented(path, list(remarks(place, ABILITIES)))
     if not is_whole:
-        yield Commented(_path("/", own), [comment("everything else")])
+        comments = [*out_of_reach(places, ABILITIES), comment("everything else")]
+        yield Commented(_path("/", own), comments)
 
 
 def _path(prefix: str, service: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from .comments import comment, remarks
+from .comments import comment, out_of_reach, remarks
 from .patterns import encoded
 from .plan import Abilities, Place, plan, warnings_of
 from .servers import base as base_of
@@ -110,8 +110,7 @@ def write(site: Site, without: Iterable[str] = ()) -> Export:
 
 def hosts_of(places: Sequence[Place]) -> list[str]:
     """The hosts that need an object of their own; the first one is for all others."""
-    odd = {"host port", "odd host"}
-    return sorted({"", *(p.mount.host for p in places if not odd & dict(p.kept).keys())})
+    return sorted({"", *(place.host for place in places if not place.is_out_of_reach)})
 
 
 def resource_name(host: str) -> str:
@@ -143,7 +142,9 @@ def chosen(host: str, places: Sequence[Place]) -> Iterator[Place]:
     """The routes for a host, one for each prefix."""
     seen: set[str] = set()
     for place in places:
-        if place.mount.host in ("", host) and place.mount.prefix not in seen:
+        if place.is_out_of_reach:
+            continue
+        if place.host in ("", host) and place.mount.prefix not in seen:
             seen.add(place.mount.prefix)
             yield place
 
@@ -161,7 +162,8 @@ def _rules(site: Site, host: str, places: Sequence[Place]) -> Iterator[Any]:
         if place.mount.prefix and place.mount.route.strip_prefix and place.mount.route.add_slash:
             yield _slash(place)
     if not is_whole:
-        yield Commented(_rule("", [], [backend(site)]), [comment("everything else")])
+        comments = [*out_of_reach(places, ABILITIES), comment("everything else")]
+        yield Commented(_rule("", [], [backend(site)]), comments)
 
 
 def _rule(prefix: str, filters: list[Any], backends: list[Any]) -> dict[str, Any]:

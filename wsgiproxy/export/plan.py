@@ -89,6 +89,17 @@ class Place(NamedTuple):
         """How a comment calls it: host and prefix, and where it leads."""
         return f"{name_of(self.mount)} -> {' '.join(self.mount.route.upstream.urls)}"
 
+    @property
+    def host(self) -> str:
+        """The host whose requests are looked at; a port in ``host_match`` this proxy looks at."""
+        is_open = "host port" in dict(self.kept)
+        return self.mount.host.rpartition(":")[0] if is_open else self.mount.host
+
+    @property
+    def is_out_of_reach(self) -> bool:
+        """Whether no request can be for the route: its host is none."""
+        return "odd host" in dict(self.kept)
+
     def does(self, need: str) -> bool:
         """Whether something is to be written that the user has not given up."""
         return need not in self.given_up

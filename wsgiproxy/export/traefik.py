@@ -7,7 +7,7 @@ from typing import Any
 
 from ..routing.route import Route
 from .claims import CLAIMS, dropped
-from .comments import comment, heading, remarks
+from .comments import comment, heading, out_of_reach, remarks
 from .patterns import DOTS, decoded, encoded
 from .plan import Abilities, Place, plan, warnings_of
 from .servers import base as base_of
@@ -146,7 +146,7 @@ def _routers(places: Sequence[Place]) -> Iterable[tuple[str, Any]]:
     last = len(places) * 2 + 2
     yield "dots", _router(f"PathRegexp(`{DOTS}`)", last, "wsgiproxy", [])
     for place in places:
-        if {"odd host", "host port"} & dict(place.kept).keys():
+        if place.is_out_of_reach:
             continue
         service = "wsgiproxy" if place.kept else f"route-{place.number}"
         priority, names = last - place.number * 2, _names(place)
@@ -159,7 +159,10 @@ def _routers(places: Sequence[Place]) -> Iterable[tuple[str, Any]]:
             slash = _router(rule, priority + 1, service, [f"slash-{place.number}"])
             yield f"slash-{place.number}", slash
     rest = _router("PathPrefix(`/`)", 1, "wsgiproxy", [])
-    yield "everything-else", Commented(rest, [comment("everything else")])
+    yield (
+        "everything-else",
+        Commented(rest, [*out_of_reach(places, ABILITIES), comment("everything else")]),
+    )
 
 
 _PLAIN_GET = "(Method(`GET`) || Method(`HEAD`)) && !HeaderRegexp(`Upgrade`, `.`)"
@@ -176,7 +179,7 @@ def _router(rule: str, priority: int, service: str, middlewares: Sequence[str]) 
 
 
 def _host(place: Place) -> str:
-    return f"Host(`{place.mount.host}`) && " if place.mount.host else ""
+    return f"Host(`{place.host}`) && " if place.host else ""
 
 
 def _routed(prefix: str) -> str:

@@ -23,8 +23,8 @@ def matcher(place: Place) -> list[str]:
     """Which requests are a route's: by the decoded path, and by the host."""
     mount = place.mount
     lines = [f"vars_regexp {PATH} {pattern(f'^{decoded(mount.prefix)}(?:/|$)')}"]
-    if mount.host:
-        lines.append(f"host {word(mount.host)}")
+    if place.host:
+        lines.append(f"host {word(place.host)}")
     return block(f"@route_{place.number}", lines)
 
 

@@ -83,8 +83,7 @@ def _routes(site: Site, places: Sequence[Place]) -> Iterator[str]:
     for place in places:
         yield ""
         yield from remarks(place, ABILITIES)
-        if {"odd host", "host port"} & dict(place.kept).keys():
-            yield comment("  it is found by this proxy alone")
+        if place.is_out_of_reach:
             continue
         yield from matcher(place)
         inside = _self(site, place.number, place.mount.route.trusted_proxies)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from ..comments import comment, heading, remarks
+from ..comments import comment, heading, out_of_reach, remarks
 from ..plan import Abilities, Place, plan, warnings_of
 from ..servers import address, tls_name, unix_path
 from ..site import Export, Site
@@ -105,9 +105,9 @@ def _frontend(site: Site, places: Sequence[Place]) -> Iterator[str]:
     yield "http-request set-var(txn.host) req.hdr(host),lower"
     yield "http-request set-var(txn.name) req.hdr(host),lower,host_only"
     for place in places:
-        if "odd host" in dict(place.kept):
-            continue
-        yield from _rule(place)
+        if not place.is_out_of_reach:
+            yield from _rule(place)
+    yield from out_of_reach(places, ABILITIES)
     yield "default_backend wsgiproxy_self"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..comments import comment, heading, remarks
+from ..comments import comment, heading, out_of_reach, remarks
 from ..plan import Abilities, Place, plan, warnings_of
 from ..site import Export, Site
 from . import maps
@@ -135,10 +135,8 @@ def _before(place: Place, trusted: _Trusted) -> list[str]:
 def _servers(site: Site, places: Sequence[Place], trusted: _Trusted) -> list[str]:
     """A server block for every host that a route names, and one for all others."""
     lines = []
-    odd = {"host port", "odd host"}
-    hosts = {p.mount.host for p in places if not odd & {need for need, _ in p.kept}}
-    ports = {p.mount.host.rpartition(":")[0] for p in places if ("host port") in dict(p.kept)}
-    for host in ["", *sorted((hosts | ports) - {""})]:
+    hosts = {place.host for place in places if not place.is_out_of_reach}
+    for host in ["", *sorted(hosts - {""})]:
         lines += ["", *block("server", _server(site, host, places, trusted))]
     return lines
 
@@ -154,17 +152,13 @@ def _server(site: Site, host: str, places: Sequence[Place], trusted: _Trusted) -
             taken.add(place.mount.prefix)
             lines += [*_route(place, trusted), ""]
     if "" not in taken:
+        lines += out_of_reach(places, ABILITIES)
         lines += [comment("everything else"), *block("location /", to_this_proxy(0))]
     return lines
 
 
 def _is_for(place: Place, host: str) -> bool:
-    mine = place.mount.host
-    return (
-        not mine
-        or mine == host
-        or ("host port" in dict(place.kept) and mine.rpartition(":")[0] == host)
-    )
+    return place.host in ("", host) and not place.is_out_of_reach
 
 
 def _route(place: Place, trusted: _Trusted) -> list[str]:
