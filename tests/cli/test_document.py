@@ -11,7 +11,7 @@ from paste.deploy import loadapp
 
 from tests.support import RawUpstream, call
 from wsgiproxy import ConfigurationError, ProxyMiddleware, Route
-from wsgiproxy.cli.command import _document, parser
+from wsgiproxy.cli.command import document_of, parser
 from wsgiproxy.cli.document import Config, from_strings, load_application, merge, read_toml
 from wsgiproxy.cli.serve import ServerOptions
 from wsgiproxy.settings.options import Option
@@ -81,7 +81,7 @@ def test_option_of_a_route_reads_the_same_everywhere(name: str, tmp_path: Path) 
     arguments = [flag, text]
     if isinstance(value, bool):
         arguments = [flag if value else f"--no-{flag[2:]}"]
-    command = Config.read(_document(parser().parse_args([*arguments, f"/a={URL}"])), "arguments")
+    command = Config.read(document_of(parser().parse_args([*arguments, f"/a={URL}"])), "arguments")
     for config in (table, for_all, ini, below, command):
         assert getattr(config.routes[0][1], name) == expected
 
@@ -92,7 +92,7 @@ def test_option_of_the_server_reads_the_same_everywhere(name: str, tmp_path: Pat
     expected = getattr(ServerOptions(**{name: value}), name)
     config = read_text(f'[server]\n{name} = {toml}\n[routes]\n"/a" = "{URL}"\n', tmp_path)
     arguments = ["--" + name.replace("_", "-"), text, f"/a={URL}"]
-    command = Config.read(_document(parser().parse_args(arguments)), "arguments")
+    command = Config.read(document_of(parser().parse_args(arguments)), "arguments")
     assert getattr(config.server, name) == getattr(command.server, name) == expected
 
 

@@ -26,7 +26,7 @@ from .serve import ServerOptions
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-__all__ = ["main"]
+__all__ = ["document_of", "hide_secrets", "main", "parser"]
 
 _DESCRIPTION = """\
 Bring HTTP services that run on other ports under prefixes of one address.
@@ -160,7 +160,7 @@ def _run(made: _Parser, arguments: Sequence[str]) -> int:
         format="%(asctime)s %(name)s %(levelname)s %(message)s",
     )
     logging.getLogger("urllib3").setLevel(logging.WARNING)
-    document = _document(given)
+    document = document_of(given)
     with server.stopping() as stopped, contextlib.ExitStack() as stack:
         if given.demo:
             url = stack.enter_context(demo.file_server())
@@ -176,7 +176,7 @@ def _run(made: _Parser, arguments: Sequence[str]) -> int:
     return 130 if stopped[:1] == [signal.SIGINT] else 0
 
 
-def _document(given: argparse.Namespace) -> Document:
+def document_of(given: argparse.Namespace) -> Document:
     """What stands on the command line, in the shape of a configuration file."""
     document: Document = {"routes": {}}
     for section, table in (("server", ServerOptions.table()), ("defaults", Route.table())):
