@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
 import wsgiproxy.rebase.html as html_module
-from tests.rebase.feeding import MAPPER, bytewise, in_pieces, whole
+from tests.rebase.feeding import URLS, bytewise, in_pieces, whole
 from wsgiproxy.rebase.html import HtmlEditor
 
-edit = partial(HtmlEditor, MAPPER)
-edit_with_tags = partial(HtmlEditor, MAPPER, b"[S]", b"[M]")
-edit_xml = partial(HtmlEditor, MAPPER, is_xml=True)
+edit = partial(HtmlEditor, URLS)
+edit_with_tags = partial(HtmlEditor, URLS, b"[S]", b"[M]")
+edit_xml = partial(HtmlEditor, URLS, is_xml=True)
 
 # What is mapped: `@` marks each place where the prefix has to be put.
 MAPPED = {
@@ -270,7 +270,7 @@ def test_links_are_those_that_a_browser_finds(text: bytes) -> None:
     before, text_before = _urls_and_text(text)
     after, text_after = _urls_and_text(whole(edit, text))
 
-    mapped = [(tag, name, MAPPER.map(value.encode()).decode()) for tag, name, value in before]
+    mapped = [(tag, name, URLS.map(value.encode()).decode()) for tag, name, value in before]
     assert after == mapped
     assert text_after.replace("/app", "") == text_before
 

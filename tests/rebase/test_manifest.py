@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.rebase.feeding import MAPPER, bytewise, whole
+from tests.rebase.feeding import URLS, bytewise, whole
 from wsgiproxy.rebase.manifest import LIMIT, ManifestEditor, edit_import_map, import_map
 
-edit = partial(ManifestEditor, MAPPER)
+edit = partial(ManifestEditor, URLS)
 
 
 def test_urls_of_a_manifest_are_mapped_in_place() -> None:
@@ -55,7 +55,7 @@ def _resolved(imports: dict[str, str], specifier: str) -> str:
 
 
 def test_import_map_of_ours_leads_modules_under_the_prefix() -> None:
-    imports = json.loads(import_map(MAPPER))["imports"]
+    imports = json.loads(import_map(URLS))["imports"]
 
     assert _resolved(imports, "/x.js") == "/app/x.js"
     assert _resolved(imports, "/app/x.js") == "/app/x.js"
@@ -74,30 +74,30 @@ IMPORT_MAPS = {
 
 @pytest.mark.parametrize("text", IMPORT_MAPS.values(), ids=IMPORT_MAPS)
 def test_import_map_of_a_page_keeps_its_rules_and_gets_ours(text: bytes) -> None:
-    before, after = json.loads(text), json.loads(edit_import_map(MAPPER, text))
+    before, after = json.loads(text), json.loads(edit_import_map(URLS, text))
 
     for name, address in before.get("imports", {}).items():
-        assert after["imports"][name] == MAPPER.map_text(address)
+        assert after["imports"][name] == URLS.map_text(address)
     assert _resolved(after["imports"], "/x.js") == "/app/x.js"
     assert set(after) == {*before, "imports"}
 
 
 def test_rule_for_a_path_counts_under_the_prefix_too() -> None:
-    after = json.loads(edit_import_map(MAPPER, IMPORT_MAPS["own-rule-for-paths"]))
+    after = json.loads(edit_import_map(URLS, IMPORT_MAPS["own-rule-for-paths"]))
 
     assert _resolved(after["imports"], "/lib/a.js") == "/app/v2/lib/a.js"
     assert _resolved(after["imports"], "/app/lib/a.js") == "/app/v2/lib/a.js"
 
 
 def test_scopes_are_known_by_where_modules_come_from() -> None:
-    after = json.loads(edit_import_map(MAPPER, IMPORT_MAPS["scopes-only"]))
+    after = json.loads(edit_import_map(URLS, IMPORT_MAPS["scopes-only"]))
 
     assert after["scopes"] == {"/app/x/": {"a": "/app/y"}}
 
 
 @pytest.mark.parametrize("text", [b"", b"null", b"[]", b"{", b'{"imports": []}', b'{"imports": 1}'])
 def test_what_is_no_import_map_stays(text: bytes) -> None:
-    assert edit_import_map(MAPPER, text) == text
+    assert edit_import_map(URLS, text) == text
 
 
 JSON = st.recursive(
@@ -111,5 +111,5 @@ JSON = st.recursive(
 def test_any_json_stays_json(value: object, escape: bool) -> None:
     text = json.dumps(value, ensure_ascii=escape).encode("utf-8", "surrogatepass")
 
-    json.loads(edit_import_map(MAPPER, text))
+    json.loads(edit_import_map(URLS, text))
     assert json.loads(whole(edit, text)) == value or b'"/' in text or b"\\u002f" in text

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from tests.rebase.feeding import MAPPER
+from tests.rebase.feeding import URLS
 from wsgiproxy.rebase.policy import edit_policies, tags_for
 from wsgiproxy.rebase.runtime import Runtime
 
-RUNTIME = Runtime(MAPPER)
+RUNTIME = Runtime(URLS)
 FILE = f"site.example{RUNTIME.url}"
 
 
 def _edited(policy: str, *, has_tags: bool = True) -> str:
     headers = [("Content-Security-Policy", policy)]
-    return edit_policies(MAPPER, headers, RUNTIME, has_tags)[0][1]
+    return edit_policies(URLS, headers, RUNTIME, has_tags)[0][1]
 
 
 ALLOWED = {
@@ -95,4 +95,4 @@ def test_script_tag_is_short_enough_for_the_charset_behind_it() -> None:
 def test_report_only_policy_is_adapted_as_well() -> None:
     headers = [("Content-Security-Policy-Report-Only", "report-uri /csp")]
 
-    assert edit_policies(MAPPER, headers, RUNTIME, True)[0][1] == "report-uri /app/csp"
+    assert edit_policies(URLS, headers, RUNTIME, True)[0][1] == "report-uri /app/csp"

@@ -14,7 +14,7 @@ from .codings import Decoder, Encoder, known_codings, narrowed, normal
 from .css import CssEditor
 from .html import HtmlEditor
 from .manifest import ManifestEditor
-from .mapper import Mapper
+from .page_urls import PageUrls
 from .policy import Tags, edit_policies, tags_for
 from .runtime import NAME, Runtime
 from .validators import mixed, unmixed, was_mixed
@@ -73,17 +73,17 @@ class Editor(Protocol):
 
 
 class _Tools(NamedTuple):
-    mapper: Mapper
+    urls: PageUrls
     runtime: Runtime
     mark: str  #: for validators: by which settings bodies are edited
 
 
 @lru_cache(128)
 def _tools(prefix: str, hosts: frozenset[str], base: str, front: str, tls: bool) -> _Tools:
-    mapper = Mapper(prefix, hosts, base=base, front=front, tls=tls)
-    runtime = Runtime(mapper)
-    facts = runtime.code + mapper.front + bytes([tls])
-    return _Tools(mapper, runtime, hashlib.sha256(facts).hexdigest()[:8])
+    urls = PageUrls(prefix, hosts, base=base, front=front, tls=tls)
+    runtime = Runtime(urls)
+    facts = runtime.code + urls.front + bytes([tls])
+    return _Tools(urls, runtime, hashlib.sha256(facts).hexdigest()[:8])
 
 
 class Rebasing:
@@ -194,16 +194,16 @@ class Rebasing:
         return "text/html" in accept and not any(key in self._environ for key in _PIECE_KEYS)
 
     def _mapped(self, headers: HeaderList, has_tags: bool) -> HeaderList:
-        mapper = self._tools.mapper
+        urls = self._tools.urls
         mapped = []
         for name, value in headers:
             lowered = name.lower()
             if lowered in _URL_HEADERS:
-                value = mapper.map_text(value)
+                value = urls.map_text(value)
             elif lowered in _QUOTED:
-                value = _QUOTED_URL.sub(lambda m: f'"{mapper.map_text(m[1])}"', value)
+                value = _QUOTED_URL.sub(lambda m: f'"{urls.map_text(m[1])}"', value)
             mapped.append((name, value))
-        return edit_policies(mapper, mapped, self._tools.runtime, has_tags)
+        return edit_policies(urls, mapped, self._tools.runtime, has_tags)
 
     def _with_mixed_tag(self, headers: HeaderList) -> HeaderList:
         mark = self._tools.mark
@@ -213,15 +213,15 @@ class Rebasing:
         ]
 
     def _editor(self, kind: str, tags: Tags | None) -> Editor:
-        mapper = self._tools.mapper
+        urls = self._tools.urls
         if kind == "css":
-            return CssEditor(mapper)
+            return CssEditor(urls)
         if kind == "manifest":
-            return ManifestEditor(mapper)
+            return ManifestEditor(urls)
         if kind == "worker":
             return _Prefixed(self._tools.runtime.code)
         script, modules = tags or (b"", b"")
-        return HtmlEditor(mapper, script, modules, is_xml=kind != "html")
+        return HtmlEditor(urls, script, modules, is_xml=kind != "html")
 
 
 def _ignore(error: ExchangeError) -> None:

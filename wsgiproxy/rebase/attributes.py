@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from .css import css_edits
 from .escapes import Decoded, decode_html
-from .mapper import REACH, Edit, Mapper
+from .page_urls import REACH, Edit, PageUrls
 
 __all__ = ["INTERESTING", "Attribute", "edit_tag", "get", "is_foreign"]
 
@@ -32,7 +32,7 @@ _REFRESH = re.compile(
 _ABSOLUTE = re.compile(rb"[\x00-\x20]*(?:([A-Za-z][A-Za-z0-9+.-]*):)?[/\\]{2}([^/\\?#]*)")
 
 
-def edit_tag(mapper: Mapper, name: bytes, attributes: list[Attribute], text: bytes) -> list[Edit]:
+def edit_tag(urls: PageUrls, name: bytes, attributes: list[Attribute], text: bytes) -> list[Edit]:
     """The edits of one start tag, in order.
 
     :param name: the element, in lower case.
@@ -41,10 +41,10 @@ def edit_tag(mapper: Mapper, name: bytes, attributes: list[Attribute], text: byt
     for attribute, start, end in attributes:
         if attribute in INTERESTING and start < end:
             value = text[start:end]
-            for edit in _edit_value(mapper, name, attribute, value, attributes, text):
+            for edit in _edit_value(urls, name, attribute, value, attributes, text):
                 edits.append(Edit(start + edit.start, start + edit.end, edit.new))
         elif attribute == b"integrity" and name == b"link":
-            edits += _integrity(mapper, attributes, text, start, end)
+            edits += _integrity(urls, attributes, text, start, end)
     return edits
 
 
@@ -56,16 +56,16 @@ def get(attributes: list[Attribute], text: bytes, name: bytes) -> bytes:
     return b""
 
 
-def is_foreign(mapper: Mapper, url: bytes) -> bool:
+def is_foreign(urls: PageUrls, url: bytes) -> bool:
     """Whether the URL of a ``<base>`` names neither the upstream's origin nor ours."""
     match = _ABSOLUTE.match(url)
     if match is None:
         return False
-    return mapper.edit(url) is None and match[2].lower() != mapper.front.lower()
+    return urls.edit(url) is None and match[2].lower() != urls.front.lower()
 
 
 def _edit_value(
-    mapper: Mapper,
+    urls: PageUrls,
     name: bytes,
     attribute: bytes,
     value: bytes,
@@ -73,50 +73,50 @@ def _edit_value(
     text: bytes,
 ) -> list[Edit]:
     if attribute in _ONE_URL or _ONE_URL_OF.get(attribute) == name != b"meta":
-        return _url(mapper, value)
+        return _url(urls, value)
     if attribute == b"style":
-        return _style(mapper, value)
+        return _style(urls, value)
     if attribute not in _SEVERAL:
         refreshes = (
             name == b"meta"
             and attribute == b"content"
             and (get(attributes, text, b"http-equiv").lower() == b"refresh")
         )
-        return _refresh(mapper, decode_html(value)) if refreshes else []
+        return _refresh(urls, decode_html(value)) if refreshes else []
     decoded = decode_html(value)
     spans = _words(decoded.text) if attribute == b"ping" else _candidates(decoded.text)
-    edits = (_within(mapper, decoded.text, start, end) for start, end in spans)
+    edits = (_within(urls, decoded.text, start, end) for start, end in spans)
     return decoded.edits(edit for edit in edits if edit is not None)
 
 
-def _url(mapper: Mapper, value: bytes) -> list[Edit]:
+def _url(urls: PageUrls, value: bytes) -> list[Edit]:
     head = value[:REACH]
     if b"&" not in head:
-        edit = mapper.edit(head)
+        edit = urls.edit(head)
         return [edit] if edit else []
     decoded = decode_html(head)
-    edit = mapper.edit(decoded.text)
+    edit = urls.edit(decoded.text)
     return decoded.edits([edit]) if edit else []
 
 
-def _style(mapper: Mapper, value: bytes) -> list[Edit]:
+def _style(urls: PageUrls, value: bytes) -> list[Edit]:
     if b"(" not in value and b"&" not in value:
         return []
     decoded = decode_html(value)
-    return decoded.edits(css_edits(mapper, decoded.text))
+    return decoded.edits(css_edits(urls, decoded.text))
 
 
-def _refresh(mapper: Mapper, decoded: Decoded) -> list[Edit]:
+def _refresh(urls: PageUrls, decoded: Decoded) -> list[Edit]:
     match = _REFRESH.match(decoded.text)
     if match is None:
         return []
-    edit = _within(mapper, decoded.text, match.end(), len(decoded.text))
+    edit = _within(urls, decoded.text, match.end(), len(decoded.text))
     return decoded.edits([edit]) if edit else []
 
 
-def _within(mapper: Mapper, text: bytes, start: int, end: int) -> Edit | None:
+def _within(urls: PageUrls, text: bytes, start: int, end: int) -> Edit | None:
     """The edit of the URL at this place of a text."""
-    edit = mapper.edit(text[start : min(end, start + REACH)])
+    edit = urls.edit(text[start : min(end, start + REACH)])
     return edit and Edit(start + edit.start, start + edit.end, edit.new)
 
 
@@ -137,10 +137,10 @@ def _candidates(text: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _integrity(
-    mapper: Mapper, attributes: list[Attribute], text: bytes, start: int, end: int
+    urls: PageUrls, attributes: list[Attribute], text: bytes, start: int, end: int
 ) -> list[Edit]:
     """Empty the hash of a style sheet of ours: once its URLs are mapped it is wrong."""
     is_sheet = b"stylesheet" in get(attributes, text, b"rel").lower().split()
     url = get(attributes, text, b"href")
-    is_ours = not _ABSOLUTE.match(url) or mapper.edit(url) is not None
+    is_ours = not _ABSOLUTE.match(url) or urls.edit(url) is not None
     return [Edit(start, end, b"")] if is_sheet and is_ours else []

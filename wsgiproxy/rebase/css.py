@@ -10,7 +10,7 @@ import re
 
 from .editor import Editor
 from .escapes import apply, decode_css
-from .mapper import REACH, Edit, Mapper
+from .page_urls import REACH, Edit, PageUrls
 
 __all__ = ["CssEditor", "css_edits"]
 
@@ -41,9 +41,9 @@ _STRINGS = {
 _STRING_STOPS = {b'"': re.compile(rb'["\\\n\r\f]'), b"'": re.compile(rb"['\\\n\r\f]")}
 
 
-def css_edits(mapper: Mapper, text: bytes) -> list[Edit]:
+def css_edits(urls: PageUrls, text: bytes) -> list[Edit]:
     """The edits of a whole piece of CSS of 64 KiB at most, such as a ``style`` attribute."""
-    editor = CssEditor(mapper)
+    editor = CssEditor(urls)
     editor.finish()
     editor.edits = []
     editor.feed(text)
@@ -58,8 +58,8 @@ class CssEditor(Editor):
     ``-1`` if it must see more.
     """
 
-    def __init__(self, mapper: Mapper) -> None:
-        super().__init__(mapper)
+    def __init__(self, urls: PageUrls) -> None:
+        super().__init__(urls)
         self._before = b""  # the byte before `_rest`, for the look-behinds
         self._state = self._plain
         self._quote = b'"'
@@ -196,7 +196,7 @@ class CssEditor(Editor):
 
     def _mapped(self, url: bytes, at: int) -> bytes:
         decoded = decode_css(url)
-        edit = self._mapper.edit(decoded.text)
+        edit = self._urls.edit(decoded.text)
         if edit is None:
             return url
         edits = decoded.edits([edit])

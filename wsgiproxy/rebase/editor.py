@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .mapper import Mapper
+from .page_urls import PageUrls
 
 __all__ = ["Editor"]
 
@@ -16,8 +16,8 @@ class Editor:
     What cannot be judged yet is held back in ``_rest``; what is done waits in ``_out``.
     """
 
-    def __init__(self, mapper: Mapper) -> None:
-        self._mapper = mapper
+    def __init__(self, urls: PageUrls) -> None:
+        self._urls = urls
         self._rest = b""
         self._out: list[bytes] = []
         self._last = False

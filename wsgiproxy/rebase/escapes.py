@@ -11,7 +11,7 @@ import html
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-from .mapper import Edit
+from .page_urls import Edit
 
 __all__ = ["Decoded", "apply", "decode_css", "decode_html", "decode_json"]
 

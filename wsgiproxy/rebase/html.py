@@ -16,7 +16,7 @@ from .css import CssEditor
 from .editor import Editor
 from .escapes import apply
 from .manifest import WholeEditor, edit_import_map
-from .mapper import REACH, Mapper
+from .page_urls import REACH, PageUrls
 
 __all__ = ["LIMIT", "HtmlEditor"]
 
@@ -40,9 +40,9 @@ class HtmlEditor(Editor):
     """
 
     def __init__(
-        self, mapper: Mapper, script: bytes = b"", modules: bytes = b"", *, is_xml: bool = False
+        self, urls: PageUrls, script: bytes = b"", modules: bytes = b"", *, is_xml: bool = False
     ) -> None:
-        super().__init__(mapper)
+        super().__init__(urls)
         self._script_tag = script
         self._modules_tag = modules
         self._is_xml = is_xml
@@ -159,19 +159,19 @@ class HtmlEditor(Editor):
             self._end_tag(lowered)
             return self._pass(text, at, end)
         self._insert(lowered, attributes, text)
-        edits = edit_tag(self._mapper, lowered, attributes, text)
+        edits = edit_tag(self._urls, lowered, attributes, text)
         self._out.append(apply(text, edits, at, end))
-        if lowered == b"base" and is_foreign(self._mapper, get(attributes, text, b"href")):
-            self._mapper = self._mapper.on_foreign_base()
+        if lowered == b"base" and is_foreign(self._urls, get(attributes, text, b"href")):
+            self._urls = self._urls.on_foreign_base()
         self._opened(lowered, get(attributes, text, b"type").lower(), text[end - 2] == 0x2F)
         return end
 
     def _simple(self, text: bytes, at: int, match: re.Match[bytes]) -> int:
         """A tag with one path, unless that is spelt so that it has to be decoded."""
         start, path = match.start(1), match[1][:REACH]
-        if b"&" in path[: len(self._mapper.prefix) + len(self._mapper.base) + 1]:
+        if b"&" in path[: len(self._urls.prefix) + len(self._urls.base) + 1]:
             return 0
-        edit = self._mapper.edit(path)
+        edit = self._urls.edit(path)
         if edit is None:
             return self._pass(text, at, match.end())
         self._out += (text[at : start + edit.start], edit.new)
@@ -214,12 +214,12 @@ class HtmlEditor(Editor):
         elif self._depth and (closes_itself or name not in (b"script", b"style")):
             return
         elif name == b"script" and kind == b"importmap":
-            self._sink = WholeEditor(partial(edit_import_map, self._mapper))
+            self._sink = WholeEditor(partial(edit_import_map, self._urls))
             self._state = self._raw
         elif name == b"script":
             self._level, self._state = 0, self._script
         elif name == b"style":
-            self._sink, self._state = CssEditor(self._mapper), self._raw
+            self._sink, self._state = CssEditor(self._urls), self._raw
         elif name in grammar.RAW_TEXT:
             self._state = self._raw
         elif name == b"plaintext":
@@ -246,7 +246,7 @@ class HtmlEditor(Editor):
             return self._long_attribute(text, at)
         if not end:
             return self._wait(text, at)
-        edits = edit_tag(self._mapper, self._name, attributes, text)
+        edits = edit_tag(self._urls, self._name, attributes, text)
         self._out.append(apply(text, edits, at, end))
         if text[end - 1] == 0x3E and not (attributes and attributes[0][2] >= end):
             self._opened(self._name, b"", False)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import NamedTuple
 
 from .escapes import apply, decode_json
-from .mapper import Edit, Mapper
+from .page_urls import Edit, PageUrls
 
 __all__ = [
     "LIMIT",
@@ -64,20 +64,20 @@ class WholeEditor:
 class ManifestEditor(WholeEditor):
     """Maps the URLs of a web manifest."""
 
-    def __init__(self, mapper: Mapper) -> None:
-        super().__init__(partial(edit_manifest, mapper))
+    def __init__(self, urls: PageUrls) -> None:
+        super().__init__(partial(edit_manifest, urls))
 
 
-def edit_manifest(mapper: Mapper, text: bytes) -> bytes:
+def edit_manifest(urls: PageUrls, text: bytes) -> bytes:
     """A web manifest with those members mapped that hold URLs."""
     edits = []
     for string in _strings(text):
         if not string.is_name and string.path and string.path[-1] in _MANIFEST_URLS:
-            edits += _url_edit(mapper, text, string)
+            edits += _url_edit(urls, text, string)
     return apply(text, edits)
 
 
-def edit_import_map(mapper: Mapper, text: bytes) -> bytes:
+def edit_import_map(urls: PageUrls, text: bytes) -> bytes:
     """An import map with its addresses mapped and the rules for the prefix put first.
 
     Specifiers stay, for scripts still say ``/x``; since relative ones resolve under the
@@ -95,10 +95,10 @@ def edit_import_map(mapper: Mapper, text: bytes) -> bytes:
             has_imports = True
             opened = re.compile(rb'"\s*:\s*\{').match(text, string.end)
         if _is_address(string):
-            edits += _url_edit(mapper, text, string)
+            edits += _url_edit(urls, text, string)
     if opened is None:
         return text
-    rules = import_rules(mapper) | _repeated(mapper, imports)
+    rules = import_rules(urls) | _repeated(urls, imports)
     new = json.dumps(rules, separators=(",", ":"))[1:-1].encode()
     new = new if has_imports else b'"imports":{' + new + b"}"
     is_empty = text[opened.end() :].lstrip().startswith(b"}")
@@ -106,31 +106,31 @@ def edit_import_map(mapper: Mapper, text: bytes) -> bytes:
     return apply(text, sorted(edits))
 
 
-def import_map(mapper: Mapper) -> bytes:
+def import_map(urls: PageUrls) -> bytes:
     """The import map for a page that has none."""
-    return json.dumps({"imports": import_rules(mapper)}, separators=(",", ":")).encode()
+    return json.dumps({"imports": import_rules(urls)}, separators=(",", ":")).encode()
 
 
-def import_rules(mapper: Mapper) -> dict[str, str]:
+def import_rules(urls: PageUrls) -> dict[str, str]:
     """Rules that lead every module specifier ``/x`` under the prefix, computed ones too.
 
     The longest rule that fits wins, so what lies under the prefix stays there.
     """
-    prefix = mapper.prefix.decode() + "/"
-    return {mapper.base.decode() + "/": prefix, prefix: prefix}
+    prefix = urls.prefix.decode() + "/"
+    return {urls.base.decode() + "/": prefix, prefix: prefix}
 
 
-def _repeated(mapper: Mapper, imports: dict[str, object]) -> dict[str, str]:
+def _repeated(urls: PageUrls, imports: dict[str, object]) -> dict[str, str]:
     rules = {}
     for name, address in imports.items():
-        mapped = _map_text(mapper, name)
+        mapped = _map_text(urls, name)
         if mapped != name and isinstance(address, str):
-            rules[mapped] = _map_text(mapper, address)
+            rules[mapped] = _map_text(urls, address)
     return rules
 
 
-def _map_text(mapper: Mapper, text: str) -> str:
-    return mapper.map(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+def _map_text(urls: PageUrls, text: str) -> str:
+    return urls.map(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
 
 def _is_address(string: _String) -> bool:
@@ -143,9 +143,9 @@ def _is_address(string: _String) -> bool:
     return member == (b"integrity",) and string.is_name
 
 
-def _url_edit(mapper: Mapper, text: bytes, string: _String) -> list[Edit]:
+def _url_edit(urls: PageUrls, text: bytes, string: _String) -> list[Edit]:
     decoded = decode_json(text[string.start : string.end])
-    edit = mapper.edit(decoded.text)
+    edit = urls.edit(decoded.text)
     if edit is None:
         return []
     return [

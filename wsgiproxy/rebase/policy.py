@@ -10,7 +10,7 @@ import re
 from typing import NamedTuple
 
 from ..protocol.fields import HeaderList
-from .mapper import Mapper
+from .page_urls import PageUrls
 from .runtime import Runtime
 
 __all__ = ["Tags", "edit_policies", "tags_for"]
@@ -51,7 +51,7 @@ def tags_for(headers: HeaderList, runtime: Runtime) -> Tags | None:
 
 
 def edit_policies(
-    mapper: Mapper, headers: HeaderList, runtime: Runtime, has_tags: bool
+    urls: PageUrls, headers: HeaderList, runtime: Runtime, has_tags: bool
 ) -> HeaderList:
     """The headers with their policies adapted.
 
@@ -64,7 +64,7 @@ def edit_policies(
         if name.lower() in _POLICIES:
             policies = [_directives(policy) for policy in value.split(",")]
             for policy in policies:
-                _map(mapper, policy)
+                _map(urls, policy)
                 if has_tags:
                     _allow(policy, runtime, nonce[0] if nonce else "")
             value = ", ".join("; ".join(map(" ".join, policy)) for policy in policies if policy)
@@ -123,26 +123,26 @@ def _allow(policy: list[_Directive], runtime: Runtime, nonce: str) -> None:
     directive += added
 
 
-def _map(mapper: Mapper, policy: list[_Directive]) -> None:
+def _map(urls: PageUrls, policy: list[_Directive]) -> None:
     for directive in policy:
         kind = directive[0].lower()
         if kind == "report-uri":
-            directive[1:] = [mapper.map_text(url) for url in directive[1:]]
+            directive[1:] = [urls.map_text(url) for url in directive[1:]]
         elif _LISTS.fullmatch(kind):
-            directive[1:] = [_map_source(mapper, source) for source in directive[1:]]
+            directive[1:] = [_map_source(urls, source) for source in directive[1:]]
 
 
-def _map_source(mapper: Mapper, source: str) -> str:
+def _map_source(urls: PageUrls, source: str) -> str:
     """A source that names the upstream names us instead; its path goes under the prefix."""
-    if source.startswith("'") or source.endswith(":") or source == "*" or not mapper.front:
+    if source.startswith("'") or source.endswith(":") or source == "*" or not urls.front:
         return source
     host = source.partition("://")[2] or source
-    mapped = mapper.map_text("//" + host)
-    front = mapper.front.decode()
+    mapped = urls.map_text("//" + host)
+    front = urls.front.decode()
     if host.partition("/")[0].lower() == front.lower() and "/" in host:
-        mapped = mapper.map_text("/" + host.partition("/")[2])  # the upstream was told our Host
+        mapped = urls.map_text("/" + host.partition("/")[2])  # the upstream was told our Host
     elif mapped == "//" + host:
         return source
     if source.lower().startswith("ws"):
-        front = ("wss://" if mapper.tls else "ws://") + front
+        front = ("wss://" if urls.tls else "ws://") + front
     return front + (mapped if "/" in host else "")

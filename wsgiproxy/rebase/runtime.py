@@ -15,7 +15,7 @@ from html import escape
 from pathlib import Path
 
 from .manifest import import_map
-from .mapper import Mapper
+from .page_urls import PageUrls
 
 __all__ = ["NAME", "Runtime"]
 
@@ -24,20 +24,20 @@ NAME = "/.wsgiproxy-rebase-"
 
 
 class Runtime:
-    """The script for one mapper.
+    """The script for one urls.
 
     ``source`` and ``hash`` are what allows it in a Content Security Policy.
     """
 
-    def __init__(self, mapper: Mapper) -> None:
-        hosts = tuple(host.encode("latin-1", "replace") for host in mapper.hosts)
-        self.code = _code(mapper.prefix.decode(), hosts, mapper.base.decode())
+    def __init__(self, urls: PageUrls) -> None:
+        hosts = tuple(host.encode("latin-1", "replace") for host in urls.hosts)
+        self.code = _code(urls.prefix.decode(), hosts, urls.base.decode())
         self._digest = _digest(self.code)
         self.path = NAME + hashlib.sha256(self.code).hexdigest()[:12] + ".js"
-        self.url = mapper.prefix.decode() + self.path
-        self.source = mapper.front.decode() + self.url if mapper.front else "'self'"
+        self.url = urls.prefix.decode() + self.path
+        self.source = urls.front.decode() + self.url if urls.front else "'self'"
         self.hash = f"'sha256-{self._digest}'"
-        self._map = import_map(mapper)
+        self._map = import_map(urls)
         self.modules_hash = f"'sha256-{_digest(self._map)}'"
 
     def script_tag(self, nonce: str = "", *, with_hash: bool = False) -> bytes:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import quote
 
-__all__ = ["REACH", "Edit", "Mapper"]
+__all__ = ["REACH", "Edit", "PageUrls"]
 
 #: Bytes at the start of a URL that decide about it: origin, prefix, and room to spare.
 REACH = 2048
@@ -36,7 +36,7 @@ class Edit(NamedTuple):
     new: bytes
 
 
-class Mapper:
+class PageUrls:
     """Maps URLs of one upstream under one prefix.
 
     :param prefix: the public path of the upstream's root without a last slash, encoded.
@@ -85,8 +85,8 @@ class Mapper:
         """The same for header values, one character for each byte."""
         return self.map(url.encode("latin-1", "replace")).decode("latin-1")
 
-    def on_foreign_base(self) -> Mapper:
-        """The mapper for a page whose ``<base>`` is foreign: there ``/x`` is foreign too."""
+    def on_foreign_base(self) -> PageUrls:
+        """The urls for a page whose ``<base>`` is foreign: there ``/x`` is foreign too."""
         clone = copy.copy(self)
         clone.foreign_base = True
         return clone
