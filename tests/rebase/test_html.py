@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
-import wsgiproxy.rebase.html as html_module
+import wsgiproxy.rebase.tags as tags_module
 from tests.rebase.feeding import URLS, bytewise, in_pieces, whole
 from wsgiproxy.rebase.html import HtmlEditor
 
@@ -235,7 +235,7 @@ def test_any_cut_gives_the_same_page(text: bytes, cuts: set[int]) -> None:
 @given(text=SOUP, cuts=st.sets(st.integers(1, 200), max_size=6))
 def test_any_cut_gives_the_same_page_with_long_tags(text: bytes, cuts: set[int]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(html_module, "LIMIT", 12)
+        patch.setattr(tags_module, "LIMIT", 12)
         expected = whole(edit_with_tags, text)
 
         assert bytewise(edit_with_tags, text) == expected
@@ -288,7 +288,7 @@ def test_unfinished_tag_is_held_within_limits_and_let_through() -> None:
 
     assert made == len(tail)
     assert held < 2 << 20
-    assert len(out) > len(tail) - html_module.LIMIT * 2
+    assert len(out) > len(tail) - tags_module.LIMIT * 2
 
 
 def test_link_behind_a_huge_attribute_is_still_mapped() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.rebase.feeding import URLS
-from wsgiproxy.rebase.policy import edit_policies, tags_for
+from wsgiproxy.rebase.policy import Policies
 from wsgiproxy.rebase.runtime import Runtime
 
 RUNTIME = Runtime(URLS)
@@ -14,7 +14,7 @@ FILE = f"site.example{RUNTIME.url}"
 
 def _edited(policy: str, *, has_tags: bool = True) -> str:
     headers = [("Content-Security-Policy", policy)]
-    return edit_policies(URLS, headers, RUNTIME, has_tags)[0][1]
+    return Policies(URLS, RUNTIME if has_tags else None, headers).edited(headers)[0][1]
 
 
 ALLOWED = {
@@ -73,12 +73,12 @@ FORBIDDING = ["script-src 'none'", "default-src 'none'", "script-src", "sandbox 
 
 @pytest.mark.parametrize("policy", FORBIDDING)
 def test_page_that_may_run_no_scripts_gets_no_tags(policy: str) -> None:
-    assert tags_for([("Content-Security-Policy", policy)], RUNTIME) is None
+    assert Policies(URLS, RUNTIME, [("Content-Security-Policy", policy)]).tags() is None
 
 
 def test_tags_carry_the_nonce_of_the_page() -> None:
     headers = [("content-security-policy", "default-src 'self'; script-src 'nonce-a+/='")]
-    tags = tags_for(headers, RUNTIME)
+    tags = Policies(URLS, RUNTIME, headers).tags()
 
     assert tags is not None
     assert b' nonce="a+/="' in tags.script
@@ -86,7 +86,7 @@ def test_tags_carry_the_nonce_of_the_page() -> None:
 
 
 def test_script_tag_is_short_enough_for_the_charset_behind_it() -> None:
-    tags = tags_for([], RUNTIME)
+    tags = Policies(URLS, RUNTIME).tags()
 
     assert tags is not None
     assert len(tags.script) < 100
@@ -95,4 +95,5 @@ def test_script_tag_is_short_enough_for_the_charset_behind_it() -> None:
 def test_report_only_policy_is_adapted_as_well() -> None:
     headers = [("Content-Security-Policy-Report-Only", "report-uri /csp")]
 
-    assert edit_policies(URLS, headers, RUNTIME, True)[0][1] == "report-uri /app/csp"
+    edited = Policies(URLS, RUNTIME, headers).edited(headers)
+    assert edited[0][1] == "report-uri /app/csp"

@@ -91,6 +91,11 @@ class PageUrls:
         clone.foreign_base = True
         return clone
 
+    def reversed(self) -> PageUrls:
+        """The way back: URLs of our site as the upstream must see them."""
+        base, hosts = self.prefix.decode(), [self.front.decode()] if self.front else []
+        return PageUrls(self.base.decode(), hosts, base=base)
+
     def _edit_odd(self, url: bytes) -> Edit | None:
         """URLs that are absolute, or begin with blanks or backslashes."""
         start = len(url) - len(url.lstrip(_SPACE))
@@ -120,7 +125,8 @@ class PageUrls:
 
     def _edit_path(self, url: bytes, start: int, slash: int) -> Edit | None:
         """The path that begins at ``slash``; everything from ``start`` on gives way."""
-        if _is_under(url, slash, self.prefix):
+        is_root = not self.prefix and self.base  # there, being under the prefix says nothing
+        if not is_root and _is_under(url, slash, self.prefix):
             return None
         if not self.base:
             return Edit(start, slash, self.prefix)

@@ -14,7 +14,7 @@ from functools import lru_cache
 from html import escape
 from pathlib import Path
 
-from .manifest import import_map
+from .import_map import import_map
 from .page_urls import PageUrls
 
 __all__ = ["NAME", "Runtime"]

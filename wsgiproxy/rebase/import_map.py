@@ -1,33 +1,24 @@
-"""URLs in the small JSON documents that hold little else: web manifests and import maps."""
+"""Import maps: a page's own, with its addresses mapped, and ours for a page that has none."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from .escapes import apply, decode_json
+from .escapes import apply, decode_json, json_for_html
 from .page_urls import Edit, PageUrls
 
-__all__ = [
-    "LIMIT",
-    "ManifestEditor",
-    "WholeEditor",
-    "edit_import_map",
-    "edit_manifest",
-    "import_map",
-]
+__all__ = ["LIMIT", "ImportMapEditor", "edit_import_map", "import_map"]
 
-#: Bytes of a document that is edited; a larger one passes as it is.
+#: Bytes of an import map that is edited; a larger one passes as it is.
 LIMIT = 1 << 18
 
-_TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*)"|[{}\[\],:]', re.DOTALL)
-# Members of a web manifest that hold URLs (Web App Manifest and its extensions).
-_MANIFEST_URLS = frozenset(
-    (b"start_url", b"scope", b"id", b"src", b"url", b"action", b"note_taking_url", b"new_note_url")
-)
+# A string that is not closed reaches to the end: nothing is looked at twice.
+_TOKEN = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)(?:"|\\?\Z)|[{}\[\],:]', re.DOTALL)
+_OBJECT = re.compile(rb"\s*\{")
+_MEMBER_OBJECT = re.compile(rb'"\s*:\s*\{')
 
 
 class _String(NamedTuple):
@@ -35,46 +26,37 @@ class _String(NamedTuple):
 
     start: int
     end: int
-    path: tuple[bytes, ...]  #: the names of the members it lies in
+    member: bytes  #: the name of the outermost member it lies in
+    depth: int  #: how many members it lies in
     is_name: bool
 
 
-class WholeEditor:
-    """Holds a small document until its end to edit it; a large one passes as it is."""
+class ImportMapEditor:
+    """Holds an import map until its end to edit it.
 
-    def __init__(self, edit: Callable[[bytes], bytes]) -> None:
-        self._edit = edit
-        self._held: bytes | None = b""
+    :param urls: where URLs belong.
+    """
+
+    def __init__(self, urls: PageUrls) -> None:
+        self._urls = urls
+        self._held: list[bytes] | None = []
+        self._size = 0
 
     def feed(self, data: bytes) -> bytes:
         """The next bytes; nothing comes back before the end, or all if it is too large."""
         if self._held is None:
             return data
-        self._held += data
-        if len(self._held) <= LIMIT:
-            return b""
-        held, self._held = self._held, None
-        return held
+        self._held.append(data)
+        self._size += len(data)
+        return b"" if self._size <= LIMIT else self._let_go()
 
     def finish(self) -> bytes:
-        """The edited document."""
-        return b"" if self._held is None else self._edit(self._held)
+        """The edited import map."""
+        return b"" if self._held is None else edit_import_map(self._urls, self._let_go())
 
-
-class ManifestEditor(WholeEditor):
-    """Maps the URLs of a web manifest."""
-
-    def __init__(self, urls: PageUrls) -> None:
-        super().__init__(partial(edit_manifest, urls))
-
-
-def edit_manifest(urls: PageUrls, text: bytes) -> bytes:
-    """A web manifest with those members mapped that hold URLs."""
-    edits = []
-    for string in _strings(text):
-        if not string.is_name and string.path and string.path[-1] in _MANIFEST_URLS:
-            edits += _url_edit(urls, text, string)
-    return apply(text, edits)
+    def _let_go(self) -> bytes:
+        held, self._held = self._held or [], None
+        return b"".join(held)
 
 
 def edit_import_map(urls: PageUrls, text: bytes) -> bytes:
@@ -88,18 +70,19 @@ def edit_import_map(urls: PageUrls, text: bytes) -> bytes:
         imports = dict(json.loads(text).get("imports", {}))
     except (ValueError, AttributeError, TypeError, RecursionError):
         return text
-    opened = re.compile(rb"\s*\{").match(text)
+    opened = _OBJECT.match(text)
     has_imports, edits = False, []
     for string in _strings(text):
-        if string.path == () and string.is_name and text[string.start : string.end] == b"imports":
+        is_member = string.is_name and not string.depth
+        if is_member and text[string.start : string.end] == b"imports":
             has_imports = True
-            opened = re.compile(rb'"\s*:\s*\{').match(text, string.end)
+            opened = _MEMBER_OBJECT.match(text, string.end)
         if _is_address(string):
             edits += _url_edit(urls, text, string)
     if opened is None:
         return text
     rules = import_rules(urls) | _repeated(urls, imports)
-    new = json.dumps(rules, separators=(",", ":"))[1:-1].encode()
+    new = json_for_html(rules)[1:-1].encode()
     new = new if has_imports else b'"imports":{' + new + b"}"
     is_empty = text[opened.end() :].lstrip().startswith(b"}")
     edits.append(Edit(opened.end(), opened.end(), new if is_empty else new + b","))
@@ -108,7 +91,7 @@ def edit_import_map(urls: PageUrls, text: bytes) -> bytes:
 
 def import_map(urls: PageUrls) -> bytes:
     """The import map for a page that has none."""
-    return json.dumps({"imports": import_rules(urls)}, separators=(",", ":")).encode()
+    return json_for_html({"imports": import_rules(urls)}).encode()
 
 
 def import_rules(urls: PageUrls) -> dict[str, str]:
@@ -135,12 +118,11 @@ def _map_text(urls: PageUrls, text: str) -> str:
 
 def _is_address(string: _String) -> bool:
     """Whether a string of an import map is a URL rather than a specifier."""
-    member, depth = string.path[:1], len(string.path)
-    if member == (b"imports",):
+    if string.member == b"imports":
         return not string.is_name
-    if member == (b"scopes",):
-        return depth == 1 if string.is_name else depth == 3
-    return member == (b"integrity",) and string.is_name
+    if string.member == b"scopes":
+        return string.depth == 1 if string.is_name else string.depth == 3
+    return string.member == b"integrity" and string.is_name
 
 
 def _url_edit(urls: PageUrls, text: bytes, string: _String) -> list[Edit]:
@@ -168,7 +150,8 @@ def _strings(text: bytes) -> Iterator[_String]:
         elif token == b",":
             name, expects_name = b"", bool(open_) and open_[-1][1]
         elif token != b":":
-            path = [outer for outer, _ in open_] + ([] if expects_name else [name])
-            yield _String(match.start(1), match.end(1), tuple(filter(None, path)), expects_name)
+            depth = max(len(open_) - expects_name, 0)
+            member = open_[1][0] if len(open_) > 1 else b"" if expects_name else name
+            yield _String(match.start(1), match.end(1), member, depth, expects_name)
             if expects_name:
                 name, expects_name = decode_json(match[1]).text, False
