@@ -67,7 +67,7 @@ LOADS = {
     "parser-adopted": "const d = new DOMParser().parseFromString('<img src=/img/a.png>',"
     " 'text/html'); document.body.append(document.adoptNode(d.body.firstChild))",
     "parser-xml": "const d = new DOMParser().parseFromString('<svg xmlns=\"http://www.w3.org/2000"
-    "/svg\"><image href=\"/img/a.png\" width=\"9\" height=\"9\"/></svg>', 'image/svg+xml');"
+    '/svg"><image href="/img/a.png" width="9" height="9"/></svg>\', \'image/svg+xml\');'
     " document.body.append(document.importNode(d.documentElement, true))",
     "other-document": "const d = document.implementation.createHTMLDocument(); d.body.innerHTML ="
     " '<img src=/img/a.png>'; document.body.append(d.body.firstChild)",
@@ -125,7 +125,10 @@ FRAMES = {
 def test_frame_shows_the_service(page: Visit, script: str) -> None:
     page.run(script)
 
-    eventually(lambda: "/items/1" in page.service.paths(), what="the page is asked for")
+    page.page.wait_for_function(
+        "Array.from(frames).some(f => f.location.pathname === '/app/items/1')"
+    )
+    assert "/items/1" in page.service.paths()
 
 
 WORKLET = "await new AudioContext().audioWorklet.addModule('/static/worklet.js')"
@@ -140,7 +143,9 @@ def test_module_of_a_worklet_comes_from_the_service(
     assert "/static/worklet.js" in page.service.paths()
 
 
-CODE = "fetch(new URL('/api/from?worker', ORIGIN)).then(r => r.json()).then(r => postMessage(r.path))"
+CODE = (
+    "fetch(new URL('/api/from?worker', ORIGIN)).then(r => r.json()).then(r => postMessage(r.path))"
+)
 WORKERS = {
     "blob": "new Worker(URL.createObjectURL(new Blob([code])))",
     "blob-module": "new Worker(URL.createObjectURL(new Blob([code])), {type: 'module'})",

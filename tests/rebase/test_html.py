@@ -73,6 +73,17 @@ MAPPED = {
     "sjis": b'<a title="\x83\x5c" href="@/x">\x83\x5c</a>',
     "unknown-element": b'<my-part src="@/x">',
     "duplicate": b'<a href="@/x" href="@/y">',
+    "attribution": b'<img attributionsrc="@/x @/y">',
+    "page-in-an-attribute": b"<iframe srcdoc='<a href=@/x>&lt;img src=&quot;@/y&quot;>'></iframe>",
+    "style-in-svg": b"<svg><style>a { b: url(@/x) } <![CDATA[ c { d: url(@/y) } ]]></style></svg>",
+    "after-svg": b"<svg><title>x</title><path d=/x></svg><title></title><a href=@/x>",
+    "html-in-svg": b"<svg><desc><title><a></title><b>x</b></desc></svg><a href=@/x>",
+    "html-that-ends-svg": b"<svg><g><p><title><a></title><a href=@/x>",
+    "html-in-math": b"<math><mi><title><a></title></mi></math><a href=@/x>",
+    "template-in-select": b"<select><option><template><a href=@/x></template></select>",
+    "noscript-in-two": b"<noscript><p>x</p><img src=@/x></noscript><a href=@/y>",
+    "slash-at-the-end-of-a-value": b"<svg><g href=@/></g></svg><title></title>",
+    "own-host-after-long-scheme": b'<a href="https://cdn.example/x"></a><a href=@/x>',
 }
 KEPT = {
     "relative": b'<a href="x"><a href="?x"><a href="#x"><a href=""><a href>',
@@ -99,6 +110,17 @@ KEPT = {
     "utf-16": '<a href="/x">'.encode("utf-16"),
     "invalid-utf-8": b'<a title="\xff\xfe">\x80</a>',
     "name-with-quote": b'<a b"c href="x">',
+    "no-reference-in-an-attribute": b"<p style='a: url(&quotx;/x)'>",
+    "srcdoc-of-no-frame": b"<p srcdoc='<a href=/x>'>",
+    # What nobody can be sure of without a tree stays as it is, and the rest of the page.
+    "end-tag-in-svg": b"<div><svg></div><title><a href=/x></title><a href=/y>",
+    "misnested-in-svg": b"<svg><desc><div><p><div></desc><style>a</b>url(/x)</style>",
+    "select-with-title": b"<select><title><a href=/x></title></select>",
+    "frameset-with-style": b"<frameset><style><b>url(/x)</style>",
+    "column-in-a-template": b"<template><col><title><a href=/x></title>",
+    "noscript-cut-in-a-tag": b"<noscript><a title='</noscript><a href=/x>'></noscript>",
+    "noscript-cut-in-a-title": b"<noscript><title></noscript><a href=/x></title>",
+    "cdata-nobody-is-sure-of": b"<p><svg></p><![CDATA[><a href=/x>]]>",
 }
 
 
@@ -142,6 +164,59 @@ def test_hash_of_a_mapped_style_sheet_is_emptied() -> None:
     assert whole(edit, ours + foreign + script) == (
         b'<link rel="stylesheet" href="/app/x.css" integrity="">' + foreign + script
     )
+
+
+def test_hash_without_quotes_is_emptied_with_some() -> None:
+    text = b"<link rel=stylesheet integrity=sha384-AAAA href=x.css><link as=style integrity=a>"
+
+    assert whole(edit, text) == (
+        b'<link rel=stylesheet integrity="" href=x.css><link as=style integrity="">'
+    )
+
+
+def test_hash_of_a_sheet_of_our_site_is_emptied_unless_it_is_beside_the_prefix() -> None:
+    ours = b'<link rel=stylesheet integrity="" href=http://site.example/app/x.css>'
+    sites = b'<link rel=stylesheet integrity="a" href=http://site.example/x.css>'
+    based = b"<base href=//cdn.example><link rel=stylesheet integrity=a href=x>"
+
+    assert whole(edit, ours.replace(b'""', b'"a"')) == ours
+    assert whole(edit, sites) == sites
+    assert whole(edit, based) == based
+
+
+def test_only_the_first_base_counts() -> None:
+    text = (
+        b'<base target=x><base href="http://site.example/"><base href="//cdn.example"><a href=/x>'
+    )
+
+    assert whole(edit, text).endswith(b"<a href=/app/x>")
+
+
+def test_page_in_an_attribute_gets_the_script_and_stays_in_it() -> None:
+    script = partial(HtmlEditor, URLS, b"<script src='/x'>")
+    put_in = b"&#60;script&#32;src&#61;&#39;/x&#39;&#62;"
+
+    for quote in (b"'", b'"', b""):
+        text = b"<iframe srcdoc=" + quote + b"<p/id=a&gt;x" + quote + b"></iframe>"
+        assert whole(script, text) == b"<script src='/x'>" + text.replace(b"<p", put_in + b"<p")
+
+
+WHOLE = {
+    "doctype": (b" <!-- x --><!DOCTYPE html><p>", b" <!-- x --><!DOCTYPE html>[S]<p>"),
+    "html": (b"\xef\xbb\xbf<html><p>", b"\xef\xbb\xbf<html>[S]<p>"),
+    "piece": (b"<p><html>", b"<p><html>"),
+    "text": (b"x <!doctype html><p>", b"x <!doctype html><p>"),
+    "module": (b"<script type=module>", b"<script type=module>"),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), WHOLE.values(), ids=WHOLE)
+def test_what_a_script_asked_for_gets_the_script_if_it_is_a_whole_page(
+    text: bytes, expected: bytes
+) -> None:
+    make = partial(HtmlEditor, URLS, b"[S]", b"[M]", is_piece=True)
+
+    assert whole(make, text) == bytewise(make, text) == expected
 
 
 def test_xml_has_cdata_and_no_raw_text() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -120,7 +121,7 @@ def _time(run: Callable[[], object]) -> float:
 def _assert_linear(run: Callable[[int], Callable[[], object]], sizes: tuple[int, ...]) -> None:
     times = [_time(run(size)) for size in sizes]
 
-    for shorter, longer in zip(times, times[1:], strict=False):
+    for shorter, longer in pairwise(times):
         assert longer < MOST * shorter, times
 
 

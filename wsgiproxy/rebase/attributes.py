@@ -209,8 +209,15 @@ def _candidates(text: bytes) -> Iterator[tuple[int, int]]:
 def _integrity(urls: PageUrls, tag: Tag, start: int, end: int) -> list[Edit]:
     """Empty the hash of a style sheet of ours: once its URLs are mapped it is wrong."""
     is_sheet = b"stylesheet" in tag.words(b"rel") or tag.words(b"as") == [b"style"]
-    if tag.name != b"link" or not is_sheet or is_foreign(urls, tag.get(b"href")):
-        return []
-    if urls.foreign_base and not _ABSOLUTE.match(tag.get(b"href")):
+    if tag.name != b"link" or not is_sheet or not _is_ours(urls, tag.get(b"href")):
         return []
     return [new_value(tag.text, start, end, b"")]
+
+
+def _is_ours(urls: PageUrls, url: bytes) -> bool:
+    """Whether what lies at this URL of a page comes from the upstream, by way of us."""
+    match = _ABSOLUTE.match(url)
+    if match is None:
+        return not urls.foreign_base
+    is_front = match[2].lower() == urls.front.lower()
+    return urls.edit(url) is not None or (is_front and urls.is_under(url[match.end() :]))

@@ -192,11 +192,12 @@ class HtmlEditor(TextEditor):
 
     def _edit_policy(self, tag: Tag) -> list[Edit]:
         """A policy within the page counts for what comes behind it (CSP 3, 3.3)."""
-        new = self._policies.add(tag.get(b"content").decode("latin-1"))
+        old = tag.get(b"content").decode("latin-1")
+        new = self._policies.add(old)
         if self._policies.forbids_scripts:
             self._modules_tag = b""
         for name, start, end in tag.attributes:
-            if name == b"content":
+            if name == b"content" and new != old:
                 return [new_value(tag.text, start, end, new.encode("latin-1"))]
         return []
 

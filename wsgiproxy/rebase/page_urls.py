@@ -85,6 +85,10 @@ class PageUrls:
         """The same for header values, one character for each byte."""
         return self.map(url.encode("latin-1", "replace")).decode("latin-1")
 
+    def is_under(self, path: bytes) -> bool:
+        """Whether a path lies under the prefix."""
+        return _is_under(path, 0, self.prefix)
+
     def on_foreign_base(self) -> PageUrls:
         """The urls for a page whose ``<base>`` is foreign: there ``/x`` is foreign too."""
         clone = copy.copy(self)

@@ -1,7 +1,7 @@
 """The script that helps where URLs are computed by scripts, and how a page gets it.
 
 It is a file of its own, under a name with its hash, so that a page grows by one short tag
-and a browser fetches it once; see ``runtime.js`` for what it does.
+and a browser fetches it once; see ``runtime.js`` and ``runtime_document.js`` for what it does.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from .page_urls import PageUrls
 
 __all__ = ["NAME", "Runtime"]
 
+_PARTS = ("runtime.js", "runtime_document.js")
+_GAP = "// The rest is in runtime_document.js.\n"
 #: How the path of the script begins, under each rebased prefix.
 NAME = "/.wsgiproxy-rebase-"
 
@@ -77,9 +79,9 @@ def _digest(code: bytes) -> str:
 
 @lru_cache(1)
 def _template() -> str:
-    """The script without its comments and indentation."""
-    text = Path(__file__).with_name("runtime.js").read_text("utf-8")
-    lines = (line.strip() for line in text.splitlines())
+    """The script in one piece, without its comments and indentation."""
+    text, document = (Path(__file__).with_name(name).read_text("utf-8") for name in _PARTS)
+    lines = (line.strip() for line in text.replace(_GAP, document).splitlines())
     return "\n".join(line for line in lines if line and not line.startswith("//"))
 
 
