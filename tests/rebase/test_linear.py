@@ -6,6 +6,7 @@ neither the machine nor its load matters: linear work gives 10, quadratic work 1
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 from functools import partial
@@ -41,47 +42,34 @@ MAP = partial(ImportMapEditor, URLS)
 # What is repeated, behind what comes first.
 TEXTS: dict[str, tuple[Callable[[], Any], bytes, bytes]] = {
     "tags": (HTML, b"", b"<a "),
-    "less-thans": (HTML, b"", b"<"),
     "blanks-in-a-tag": (HTML, b"<a", b" "),
     "blanks-behind-a-name": (HTML, b"<a a", b" "),
     "blanks-behind-equals": (HTML, b"<a a=", b" "),
-    "slashes-in-a-tag": (HTML, b"<a ", b"/"),
     "attributes": (HTML, b"<a ", b"a "),
     "quotes-in-a-tag": (HTML, b'<a a="', b'" b="'),
     "endless-name": (HTML, b"<a", b"a"),
     "endless-value": (HTML, b'<a a="', b"x"),
     "unquoted": (HTML, b"<p a=", b"a"),
-    "equals": (HTML, b"", b"<p ="),
     "contents-of-a-refresh": (HTML, b"<meta http-equiv=refresh ", b"content=0 "),
     "contents-of-a-meta": (HTML, b"<meta ", b"content=0 "),
-    "integrities": (HTML, b"<link rel=stylesheet ", b"integrity=a "),
     "candidates": (HTML, b"<img srcset='", b"/x,"),
-    "commas": (HTML, b"<img srcset='", b","),
     "descriptors": (HTML, b"<img srcset='", b"/x ("),
     "references": (HTML, b'<a href="', b"&#47;"),
     "digits-of-a-reference": (HTML, b"<a href=&#", b"0"),
     "raw-text": (HTML, b"", b"<xmp>&</xmp>"),
     "ends-of-raw-text": (HTML, b"<xmp>", b"</xm"),
-    "scripts": (HTML, b"", b"<script><!--"),
     "escaped-scripts": (HTML, b"<script>", b"<!--<script></script>-->"),
-    "comments": (HTML, b"", b"<!--"),
-    "svg": (HTML, b"", b"<svg>"),
     "svg-and-out": (HTML, b"", b"<svg><p>"),
     "svg-titles": (HTML, b"", b"<svg><title>"),
     "svg-ends": (HTML, b"<svg>", b"</p>"),
-    "svg-sheets": (HTML, b"<svg><style>", b"<!"),
     "elements-in-svg": (HTML, b"<svg><foreignObject>", b"<div>"),
     "templates": (HTML, b"", b"<template>"),
     "noscripts": (HTML, b"", b"<noscript></noscript>"),
     "links-in-noscript": (HTML, b"<noscript>", b"<a href=/x>"),
-    "nested-pages": (HTML, b"", b"<iframe srcdoc='<iframe srcdoc=&#39;"),
     "page-in-an-attribute": (HTML, b"<iframe srcdoc='", b"<a "),
     "styles": (HTML, b"<p style='", b"url("),
     "policy": (HTML, b"<meta http-equiv=content-security-policy content='", b"a-"),
     "links": (PLAIN_HTML, b"", b"<a href='/x"),
-    "bare-links": (PLAIN_HTML, b"", b"<a x=/"),
-    "no-links": (PLAIN_HTML, b"", b'<p title="<'),
-    "cdata": (XML, b"", b"<![CDATA["),
     "instructions": (XML, b"", b"<?"),
     "css-functions": (CSS, b"", b"url("),
     "css-strings": (CSS, b"", b"url('"),
@@ -89,13 +77,11 @@ TEXTS: dict[str, tuple[Callable[[], Any], bytes, bytes]] = {
     "css-comments": (CSS, b"/*", b"/*"),
     "css-stars": (CSS, b"/*", b"*"),
     "css-bad-strings": (CSS, b"", b"'\n"),
-    "css-imports": (CSS, b"", b"@import/**/"),
     "css-sets": (CSS, b"", b"image-set("),
     "json-quotes": (JSON, b"", b'\\"'),
     "json-backslashes": (JSON, b'"', b"\\"),
     "json-names": (JSON, b"", b'"url":'),
     "json-url": (JSON, b'"url":"', b"\\/"),
-    "json-depth": (JSON, b"", b'{"a":'),
     "map-quotes": (MAP, b"", b'\\"'),
     "dav-text": (DAV, b"<D:href xmlns:D='DAV:'>", b"<"),
     "dav-names": (DAV, b"<a ", b"xmlns:a='DAV:' "),
@@ -108,13 +94,16 @@ def _text(start: bytes, repeated: bytes, size: int) -> bytes:
 
 def _time(run: Callable[[], object]) -> float:
     """Processor time, of several runs the best, since only the work counts."""
-    times = []
-    for _ in range(5):
-        begun = time.thread_time()
-        run()
-        times.append(time.thread_time() - begun)
-        if sum(times) > 0.05:
-            break
+    times: list[float] = []
+    gc.collect()
+    gc.disable()
+    try:
+        while sum(times) < 0.02 or (len(times) < 3 and sum(times) < 0.15):
+            begun = time.thread_time()
+            run()
+            times.append(time.thread_time() - begun)
+    finally:
+        gc.enable()
     return min(times)
 
 

@@ -56,9 +56,10 @@ class Decoded:
 def apply(text: bytes, edits: Iterable[Edit], start: int = 0, end: int | None = None) -> bytes:
     """The text from ``start`` to ``end`` with its edits made, in order and apart."""
     parts: list[bytes] = []
-    for edit in edits:
-        parts += (text[start : edit.start], edit.new)
-        start = edit.end
+    for begin, stop, new in edits:
+        parts.append(text[start:begin])
+        parts.append(new)
+        start = stop
     parts.append(text[start:end])
     return b"".join(parts)
 

@@ -84,21 +84,23 @@ class HtmlEditor(TextEditor):
 
     def _links(self, text: bytes, at: int) -> int:
         """Pass tags without anything of interest, and edit those with one plain link."""
-        urls, edits = self._urls, self._edits
+        urls, edits, match_links = self._urls, self._edits, grammar.LINKS.match
+        prefix = b"" if urls.base or urls.foreign_base else urls.prefix
         sure = len(urls.prefix) + len(urls.base) + 1  # bytes that must not be escaped
         while True:
-            match = grammar.LINKS.match(text, at)
-            end = match.end()  # type: ignore[union-attr] # always
-            start = match.start(2)  # type: ignore[union-attr]
+            match = match_links(text, at)
+            start, stop = match.span(2)  # type: ignore[union-attr] # matches always
             if start < 0:
-                return end
-            tag = match.start(1)  # type: ignore[union-attr]
-            if end - tag > tags.LIMIT or b"&" in text[start : start + sure]:
-                return tag if tag > at else self._tag(text, tag)
-            edit = urls.edit(text[start : min(match.end(2), start + REACH)])  # type: ignore[union-attr]
+                return match.end()  # type: ignore[union-attr]
+            tag, at = match.start(1), match.end()  # type: ignore[union-attr]
+            if at - tag > tags.LIMIT or text.find(b"&", start, start + sure) >= 0:
+                return tag
+            if prefix and text[start] == 0x2F and not text.startswith(prefix, start):
+                edits.append(Edit(start, start, prefix))  # the most usual one
+                continue
+            edit = urls.edit(text[start : min(stop, start + REACH)])
             if edit is not None:
                 edits.append(Edit(start + edit.start, start + edit.end, edit.new))
-            at = end
 
     def _markup(self, text: bytes, at: int) -> int:
         """At a ``<``."""
