@@ -18,10 +18,10 @@ from typing import Any
 from wsgiproxy.rebase import Rebasing
 from wsgiproxy.rebase.css import CssEditor
 from wsgiproxy.rebase.html import HtmlEditor
-from wsgiproxy.rebase.mapper import Mapper
+from wsgiproxy.rebase.page_urls import PageUrls
 
 BLOCK = 1 << 16
-MAPPER = Mapper("/app", ["localhost:9999"], front="site.example")
+URLS = PageUrls("/app", ["localhost:9999"], front="site.example")
 HEAD = b'<!doctype html><html><head><meta charset="utf-8"><title>t</title></head><body>\n'
 #: One row as pages have them: a link and a picture of the service, other tags, and text.
 ROW = b"""<tr class="row odd" id="row-17" data-key="17"><td class="name">
@@ -46,9 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--megabytes", type=int, default=50, help="size of the large page")
     size = parser.parse_args(arguments).megabytes << 20
     page, sheet = HEAD + ROW * ((8 << 20) // len(ROW)), RULES * ((8 << 20) // len(RULES))
-    _tell("HTML", _speed(lambda: _run(HtmlEditor(MAPPER, b"<script>"), page), len(page)))
-    _tell("HTML without links", _speed(lambda: _run(HtmlEditor(MAPPER), _plain(page)), len(page)))
-    _tell("CSS", _speed(lambda: _run(CssEditor(MAPPER), sheet), len(sheet)))
+    _tell("HTML", _speed(lambda: _run(HtmlEditor(URLS, b"<script>"), page), len(page)))
+    _tell("HTML without links", _speed(lambda: _run(HtmlEditor(URLS), _plain(page)), len(page)))
+    _tell("CSS", _speed(lambda: _run(CssEditor(URLS), sheet), len(sheet)))
     _tell("HTML in gzip, off and on", _speed(lambda: _gzipped(page), len(page)))
     _memory(size)
     _other_types()
@@ -146,7 +146,7 @@ def _fidelity(run: Callable[[bytes], bytes], page: bytes) -> str:
 
 
 def _mapped(value: str | None) -> str:
-    return MAPPER.map_text(value) if value else ""
+    return URLS.map_text(value) if value else ""
 
 
 def _html_parser(page: bytes) -> bytes:

@@ -58,13 +58,14 @@ class Visit:
         return self.page.evaluate(f"async () => {{ {script} }}")
 
 
-def _start(
+def start_visit(
     stack: ExitStack,
     browser: Browser,
     host: str = "localhost",
     prefix: str = "/app",
     **options: Any,
 ) -> Visit:
+    """A service, a site in front of it and a browser window, until the stack is left."""
     service = stack.enter_context(running())
     front = Front()
     route = Route(service.url, **({"rebase": True} | options))
@@ -81,14 +82,14 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
     ``visit(host="localhost", prefix="/app", **route_options)``.
     """
     with ExitStack() as stack:
-        yield partial(_start, stack, browser)
+        yield partial(start_visit, stack, browser)
 
 
 @pytest.fixture(scope="module", params=HOSTS.values(), ids=list(HOSTS))
 def loaded(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Visit]:
     """The service's first page, for tests that leave it as it is."""
     with ExitStack() as stack:
-        started = _start(stack, browser, request.param)
+        started = start_visit(stack, browser, request.param)
         started.load()
         yield started
 

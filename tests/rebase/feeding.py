@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import Any
 
-from wsgiproxy.rebase.mapper import Mapper
+from wsgiproxy.rebase.page_urls import PageUrls
 
-__all__ = ["MAPPER", "bytewise", "in_pieces", "whole"]
+__all__ = ["URLS", "bytewise", "in_pieces", "whole"]
 
-MAPPER = Mapper("/app", ["localhost:9999"], front="site.example")
+URLS = PageUrls("/app", ["localhost:9999"], front="site.example")
 
 Make = Callable[[], Any]
 

@@ -79,11 +79,32 @@ def test_piece_that_a_script_asked_for_gets_no_script(
     assert site.get("/p/", *headers).body == b'<a href="/p/x">'
 
 
+@pytest.mark.parametrize("headers", [*list(PIECES.values())[:2], ()])
+def test_whole_page_that_a_script_fetched_gets_the_script(
+    upstream: RawUpstream, site: Site, headers: tuple[str, ...]
+) -> None:
+    # A service worker shows it as a page later on, and must find it by any Accept.
+    upstream.respond(_answer(PAGE, HTML))
+    response = site.get("/p/", *headers)
+
+    assert SCRIPT.search(response.body)
+    assert response.headers.get("Vary") == "Sec-Fetch-Dest"
+
+
+def test_page_has_a_script_with_its_hash_where_a_policy_asks_for_that(
+    upstream: RawUpstream, site: Site
+) -> None:
+    upstream.respond(_answer(PAGE, HTML, "Integrity-Policy: blocked-destinations=(script)"))
+
+    assert b' integrity="sha256-' in site.get("/p/", *BROWSER).body
+
+
 UNTOUCHED = {
     "json": _answer(b'{"url": "/x"}', "Content-Type: application/json"),
     "script": _answer(b'import "/x"', "Content-Type: text/javascript"),
     "event-stream": _answer(b"data: /x\n\n", "Content-Type: text/event-stream"),
-    "no-type": _answer(PAGE),
+    "no-type-and-no-html": _answer(b'see <a href="/x">'),
+    "no-type-and-no-sniffing": _answer(PAGE, "X-Content-Type-Options: nosniff"),
     "range": _answer(PAGE, HTML, "Content-Range: bytes 0-80/81", status="206 Partial Content"),
     "download": _answer(PAGE, HTML, 'Content-Disposition: attachment; filename="x.html"'),
     "no-transform": _answer(PAGE, HTML, "Cache-Control: public, no-transform"),
@@ -266,6 +287,20 @@ def test_validator_of_what_is_not_edited_stays(upstream: RawUpstream, site: Site
     assert response.headers.get("ETag") == '"v1"'
 
 
+def test_page_that_has_not_changed_keeps_its_policy_open_for_our_script(
+    upstream: RawUpstream, site: Site
+) -> None:
+    policy = "Content-Security-Policy: script-src 'sha256-AAAA'"
+    upstream.respond(_answer(PAGE, HTML, 'ETag: "v1"', policy))
+    first = site.get("/p/", *BROWSER)
+    upstream.respond(message("HTTP/1.1 304 Not Modified", ('ETag: "v1"', policy)))
+    second = site.get("/p/", *BROWSER, f"If-None-Match: {first.headers.get('ETag')}")
+
+    name = "Content-Security-Policy"
+    assert "wsgiproxy-rebase" in (first.headers.get(name) or "")
+    assert second.headers.get(name) == first.headers.get(name)
+
+
 def test_part_of_an_edited_page_is_not_asked_for(upstream: RawUpstream, site: Site) -> None:
     upstream.respond(_answer(PAGE, HTML, 'ETag: "v1"'))
     etag = site.get("/p/").headers.get("ETag")
@@ -284,6 +319,12 @@ def test_head_tells_of_an_edited_page_without_a_length(upstream: RawUpstream, si
 
 HEADERS = {
     "link": ("Link", "</x.css>; rel=preload", "</p/x.css>; rel=preload"),
+    "hash-of-a-sheet": (
+        "Link",
+        '</x.css>; rel=preload; as=style; integrity="sha384-x", </y>; rel=preload; as=script;'
+        " integrity=sha384-y",
+        "</p/x.css>; rel=preload; as=style, </p/y>; rel=preload; as=script; integrity=sha384-y",
+    ),
     "source-map": ("SourceMap", "/x.map", "/p/x.map"),
     "service-worker": ("Service-Worker-Allowed", "/", "/p/"),
     "location": ("Location", "/x", "/p/x"),

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import wsgiproxy.rebase.css as css_module
-from tests.rebase.feeding import MAPPER, bytewise, in_pieces, whole
+from tests.rebase.feeding import URLS, bytewise, in_pieces, whole
 from wsgiproxy.rebase.css import CssEditor, css_edits
 from wsgiproxy.rebase.escapes import apply
 
-edit = partial(CssEditor, MAPPER)
+edit = partial(CssEditor, URLS)
 
 MAPPED = {
     "bare": b"a { b: url(@/x.png) }",
@@ -59,7 +59,7 @@ def test_url_gets_the_prefix_and_nothing_else_changes(marked: bytes) -> None:
 
     assert whole(edit, text) == expected
     assert bytewise(edit, text) == expected
-    assert apply(text, css_edits(MAPPER, text)) == expected
+    assert apply(text, css_edits(URLS, text)) == expected
 
 
 @pytest.mark.parametrize("text", KEPT.values(), ids=KEPT)
@@ -84,7 +84,7 @@ def test_any_cut_gives_the_same_sheet(text: bytes, cuts: set[int]) -> None:
 
     assert bytewise(edit, text) == expected
     assert in_pieces(edit, text, cuts) == expected
-    assert apply(text, css_edits(MAPPER, text)) == expected
+    assert apply(text, css_edits(URLS, text)) == expected
 
 
 @settings(max_examples=300, deadline=None)

@@ -11,13 +11,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
-import wsgiproxy.rebase.html as html_module
-from tests.rebase.feeding import MAPPER, bytewise, in_pieces, whole
+import wsgiproxy.rebase.tags as tags_module
+from tests.rebase.feeding import URLS, bytewise, in_pieces, whole
 from wsgiproxy.rebase.html import HtmlEditor
 
-edit = partial(HtmlEditor, MAPPER)
-edit_with_tags = partial(HtmlEditor, MAPPER, b"[S]", b"[M]")
-edit_xml = partial(HtmlEditor, MAPPER, is_xml=True)
+edit = partial(HtmlEditor, URLS)
+edit_with_tags = partial(HtmlEditor, URLS, b"[S]", b"[M]")
+edit_xml = partial(HtmlEditor, URLS, is_xml=True)
 
 # What is mapped: `@` marks each place where the prefix has to be put.
 MAPPED = {
@@ -73,6 +73,17 @@ MAPPED = {
     "sjis": b'<a title="\x83\x5c" href="@/x">\x83\x5c</a>',
     "unknown-element": b'<my-part src="@/x">',
     "duplicate": b'<a href="@/x" href="@/y">',
+    "attribution": b'<img attributionsrc="@/x @/y">',
+    "page-in-an-attribute": b"<iframe srcdoc='<a href=@/x>&lt;img src=&quot;@/y&quot;>'></iframe>",
+    "style-in-svg": b"<svg><style>a { b: url(@/x) } <![CDATA[ c { d: url(@/y) } ]]></style></svg>",
+    "after-svg": b"<svg><title>x</title><path d=/x></svg><title></title><a href=@/x>",
+    "html-in-svg": b"<svg><desc><title><a></title><b>x</b></desc></svg><a href=@/x>",
+    "html-that-ends-svg": b"<svg><g><p><title><a></title><a href=@/x>",
+    "html-in-math": b"<math><mi><title><a></title></mi></math><a href=@/x>",
+    "template-in-select": b"<select><option><template><a href=@/x></template></select>",
+    "noscript-in-two": b"<noscript><p>x</p><img src=@/x></noscript><a href=@/y>",
+    "slash-at-the-end-of-a-value": b"<svg><g href=@/></g></svg><title></title>",
+    "own-host-after-long-scheme": b'<a href="https://cdn.example/x"></a><a href=@/x>',
 }
 KEPT = {
     "relative": b'<a href="x"><a href="?x"><a href="#x"><a href=""><a href>',
@@ -99,6 +110,17 @@ KEPT = {
     "utf-16": '<a href="/x">'.encode("utf-16"),
     "invalid-utf-8": b'<a title="\xff\xfe">\x80</a>',
     "name-with-quote": b'<a b"c href="x">',
+    "no-reference-in-an-attribute": b"<p style='a: url(&quotx;/x)'>",
+    "srcdoc-of-no-frame": b"<p srcdoc='<a href=/x>'>",
+    # What nobody can be sure of without a tree stays as it is, and the rest of the page.
+    "end-tag-in-svg": b"<div><svg></div><title><a href=/x></title><a href=/y>",
+    "misnested-in-svg": b"<svg><desc><div><p><div></desc><style>a</b>url(/x)</style>",
+    "select-with-title": b"<select><title><a href=/x></title></select>",
+    "frameset-with-style": b"<frameset><style><b>url(/x)</style>",
+    "column-in-a-template": b"<template><col><title><a href=/x></title>",
+    "noscript-cut-in-a-tag": b"<noscript><a title='</noscript><a href=/x>'></noscript>",
+    "noscript-cut-in-a-title": b"<noscript><title></noscript><a href=/x></title>",
+    "cdata-nobody-is-sure-of": b"<p><svg></p><![CDATA[><a href=/x>]]>",
 }
 
 
@@ -142,6 +164,59 @@ def test_hash_of_a_mapped_style_sheet_is_emptied() -> None:
     assert whole(edit, ours + foreign + script) == (
         b'<link rel="stylesheet" href="/app/x.css" integrity="">' + foreign + script
     )
+
+
+def test_hash_without_quotes_is_emptied_with_some() -> None:
+    text = b"<link rel=stylesheet integrity=sha384-AAAA href=x.css><link as=style integrity=a>"
+
+    assert whole(edit, text) == (
+        b'<link rel=stylesheet integrity="" href=x.css><link as=style integrity="">'
+    )
+
+
+def test_hash_of_a_sheet_of_our_site_is_emptied_unless_it_is_beside_the_prefix() -> None:
+    ours = b'<link rel=stylesheet integrity="" href=http://site.example/app/x.css>'
+    sites = b'<link rel=stylesheet integrity="a" href=http://site.example/x.css>'
+    based = b"<base href=//cdn.example><link rel=stylesheet integrity=a href=x>"
+
+    assert whole(edit, ours.replace(b'""', b'"a"')) == ours
+    assert whole(edit, sites) == sites
+    assert whole(edit, based) == based
+
+
+def test_only_the_first_base_counts() -> None:
+    text = (
+        b'<base target=x><base href="http://site.example/"><base href="//cdn.example"><a href=/x>'
+    )
+
+    assert whole(edit, text).endswith(b"<a href=/app/x>")
+
+
+def test_page_in_an_attribute_gets_the_script_and_stays_in_it() -> None:
+    script = partial(HtmlEditor, URLS, b"<script src='/x'>")
+    put_in = b"&#60;script&#32;src&#61;&#39;/x&#39;&#62;"
+
+    for quote in (b"'", b'"', b""):
+        text = b"<iframe srcdoc=" + quote + b"<p/id=a&gt;x" + quote + b"></iframe>"
+        assert whole(script, text) == b"<script src='/x'>" + text.replace(b"<p", put_in + b"<p")
+
+
+WHOLE = {
+    "doctype": (b" <!-- x --><!DOCTYPE html><p>", b" <!-- x --><!DOCTYPE html>[S]<p>"),
+    "html": (b"\xef\xbb\xbf<html><p>", b"\xef\xbb\xbf<html>[S]<p>"),
+    "piece": (b"<p><html>", b"<p><html>"),
+    "text": (b"x <!doctype html><p>", b"x <!doctype html><p>"),
+    "module": (b"<script type=module>", b"<script type=module>"),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), WHOLE.values(), ids=WHOLE)
+def test_what_a_script_asked_for_gets_the_script_if_it_is_a_whole_page(
+    text: bytes, expected: bytes
+) -> None:
+    make = partial(HtmlEditor, URLS, b"[S]", b"[M]", is_piece=True)
+
+    assert whole(make, text) == bytewise(make, text) == expected
 
 
 def test_xml_has_cdata_and_no_raw_text() -> None:
@@ -235,7 +310,7 @@ def test_any_cut_gives_the_same_page(text: bytes, cuts: set[int]) -> None:
 @given(text=SOUP, cuts=st.sets(st.integers(1, 200), max_size=6))
 def test_any_cut_gives_the_same_page_with_long_tags(text: bytes, cuts: set[int]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(html_module, "LIMIT", 12)
+        patch.setattr(tags_module, "LIMIT", 12)
         expected = whole(edit_with_tags, text)
 
         assert bytewise(edit_with_tags, text) == expected
@@ -270,7 +345,7 @@ def test_links_are_those_that_a_browser_finds(text: bytes) -> None:
     before, text_before = _urls_and_text(text)
     after, text_after = _urls_and_text(whole(edit, text))
 
-    mapped = [(tag, name, MAPPER.map(value.encode()).decode()) for tag, name, value in before]
+    mapped = [(tag, name, URLS.map(value.encode()).decode()) for tag, name, value in before]
     assert after == mapped
     assert text_after.replace("/app", "") == text_before
 
@@ -288,7 +363,7 @@ def test_unfinished_tag_is_held_within_limits_and_let_through() -> None:
 
     assert made == len(tail)
     assert held < 2 << 20
-    assert len(out) > len(tail) - html_module.LIMIT * 2
+    assert len(out) > len(tail) - tags_module.LIMIT * 2
 
 
 def test_link_behind_a_huge_attribute_is_still_mapped() -> None:

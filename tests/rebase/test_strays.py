@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from wsgiproxy.rebase import Strays
-from wsgiproxy.rebase.strays import is_navigation, stray_target
+from wsgiproxy.rebase.fetch_metadata import is_navigation
+from wsgiproxy.rebase.strays import stray_target
 
 OURS = "http://site.example/app/page"
 

@@ -4,40 +4,39 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
-from functools import lru_cache
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
 
 from ..errors import ExchangeError
 from ..protocol.fields import HeaderList
-from .codings import Decoder, Encoder, known_codings, narrowed, normal
+from .body import EditedBody, edit_whole
+from .codings import effective_coding, narrowed
 from .css import CssEditor
+from .dav import DavEditor, adapt_dav_request
+from .fetch_metadata import destination, is_navigation, is_piece
+from .first_bytes import (
+    BodyEditor,
+    Chooser,
+    Untouched,
+    always,
+    if_html,
+    unless_json,
+    unless_json_for_scripts,
+)
 from .html import HtmlEditor
-from .manifest import ManifestEditor
-from .mapper import Mapper
-from .policy import Tags, edit_policies, tags_for
+from .json_urls import LINKS, MANIFEST, JsonEditor
+from .kinds import kind_of
+from .page_urls import PageUrls
+from .policy import Policies
 from .runtime import NAME, Runtime
-from .validators import mixed, unmixed, was_mixed
+from .validators import unmixed, was_mixed, with_marks
 
 __all__ = ["Rebasing"]
 
-_DOCUMENTS = frozenset(("document", "iframe", "frame", "embed", "object", "fencedframe"))
-# By these, libraries tell that a script asks for a piece of a page.
-_PIECE_KEYS = ("HTTP_X_REQUESTED_WITH", "HTTP_HX_REQUEST", "HTTP_TURBO_FRAME", "HTTP_X_PJAX")
-_WORKERS = frozenset(("worker", "sharedworker", "serviceworker"))
 # What a browser asks for that is never edited: no need to narrow what codings it may have.
 _NEVER = frozenset(("image", "audio", "video", "track", "font", "script"))
-_KINDS = {
-    "text/html": "html",
-    "application/xhtml+xml": "xhtml",
-    "image/svg+xml": "svg",
-    "text/css": "css",
-    "application/manifest+json": "manifest",
-}
-_SCRIPTS = re.compile(r"(?:text|application)/(?:x-)?(?:java|ecma)script")
-# Charsets in which the bytes of ASCII may mean something else.
-_STRANGE = re.compile(r"charset\s*=\s*[\"']?(?:utf-?(?:16|32|7)|ucs|iso-?2022|hz|iso-10646)", re.I)
-_UTF16_MARKS = (b"\xfe\xff", b"\xff\xfe")
+_PAGES = frozenset(("html", "xhtml", "unknown"))
 # Headers that are one URL each; those of htmx and its like are read by scripts.
 _URL_HEADERS = frozenset(
     (
@@ -56,34 +55,24 @@ _URL_HEADERS = frozenset(
 # Headers that hold URLs in quotes.
 _QUOTED = frozenset(("reporting-endpoints", "speculation-rules"))
 _QUOTED_URL = re.compile(r'"([^"\\]*)"')
-#: What describes the bytes as they came, or promises parts of them.
-_OUTDATED = frozenset(
-    ["content-length", "content-md5", "digest", "content-digest", "repr-digest", "accept-ranges"]
-)
-
-
-class Editor(Protocol):
-    """What edits a body piece by piece."""
-
-    def feed(self, data: bytes) -> bytes:
-        """The next bytes, edited as far as they can be judged."""
-
-    def finish(self) -> bytes:
-        """What was held back."""
+# A hash in a ``Link`` of what is edited would be wrong.
+_INTEGRITY = re.compile(r"\s*;\s*integrity\s*=\s*(?:\"[^\"]*\"|[^;,\s]*)", re.IGNORECASE)
+_STYLES = re.compile(r";\s*(?:as\s*=\s*\"?style|rel\s*=\s*\"?[^\";,]*stylesheet)", re.IGNORECASE)
+_LINKS = re.compile(r"<[^>]*>[^<]*")
 
 
 class _Tools(NamedTuple):
-    mapper: Mapper
+    urls: PageUrls
     runtime: Runtime
     mark: str  #: for validators: by which settings bodies are edited
 
 
 @lru_cache(128)
 def _tools(prefix: str, hosts: frozenset[str], base: str, front: str, tls: bool) -> _Tools:
-    mapper = Mapper(prefix, hosts, base=base, front=front, tls=tls)
-    runtime = Runtime(mapper)
-    facts = runtime.code + mapper.front + bytes([tls])
-    return _Tools(mapper, runtime, hashlib.sha256(facts).hexdigest()[:8])
+    urls = PageUrls(prefix, hosts, base=base, front=front, tls=tls)
+    runtime = Runtime(urls)
+    facts = runtime.code + urls.front + bytes([tls])
+    return _Tools(urls, runtime, hashlib.sha256(facts).hexdigest()[:8])
 
 
 class Rebasing:
@@ -107,7 +96,7 @@ class Rebasing:
         tls: bool = False,
     ) -> None:
         self._environ = environ
-        self._destination = environ.get("HTTP_SEC_FETCH_DEST", "")
+        self._destination = destination(environ)
         self._tools = _tools(prefix, frozenset(hosts), base, front, tls)
 
     def own_answer(self, path: str) -> tuple[HeaderList, bytes] | None:
@@ -130,6 +119,7 @@ class Rebasing:
                     del environ[key]
         if "~" in environ.get("HTTP_IF_RANGE", "") and "HTTP_RANGE" in environ:
             del environ["HTTP_RANGE"], environ["HTTP_IF_RANGE"]  # of a text that we have changed
+        adapt_dav_request(environ, self._tools.urls.reversed())
 
     def adapt_response(
         self,
@@ -144,168 +134,92 @@ class Rebasing:
         :param on_failure: called with an error in the body before it is raised.
         """
         fields = {name.lower(): value for name, value in headers}
-        kind = self._kind(status, fields)
-        tags = tags_for(headers, self._tools.runtime) if self._may_have_script(kind) else None
-        headers = self._mapped(headers, tags is not None)
+        kind, mark = kind_of(method, status, fields, self._destination), self._tools.mark
         condition = self._environ.get("HTTP_IF_NONE_MATCH", "")
-        if status == 304 and was_mixed(condition, self._tools.mark):
-            return self._with_mixed_tag(headers), body
+        is_unchanged = status == 304 and was_mixed(condition, mark)
+        policies = self._policies(headers, kind in _PAGES or is_unchanged)
+        headers = policies.edited(self._mapped(headers))
+        if is_unchanged:
+            return with_marks(headers, mark, is_edited=False), body
         if kind is None:
             return headers, body
-        headers = [pair for pair in headers if pair[0].lower() not in _OUTDATED]
-        headers = self._with_mixed_tag(headers)
-        if kind in ("html", "xhtml", "worker") or fields.get("content-type") == "application/json":
-            headers.append(("Vary", "Sec-Fetch-Dest, Accept"))
+        headers = with_marks(headers, mark, varies=self._varies(kind, fields))
         if method == "HEAD":
             return headers, body
-        coding = normal(fields.get("content-encoding", ""))
+        coding = effective_coding(fields.get("content-encoding", "")) or "identity"
+        editor = self._editor(kind, policies)
         if isinstance(body, list):  # all of it is here, so its length can be told
-            whole = b"".join(_Edited(body, self._editor(kind, tags), coding, _ignore))
+            whole = edit_whole(body, editor, coding)
             return [*headers, ("Content-Length", str(len(whole)))], [whole]
-        return headers, _Edited(body, self._editor(kind, tags), coding, on_failure)
+        return headers, EditedBody(body, editor, coding, on_failure)
 
-    def _kind(self, status: int, fields: dict[str, str]) -> str | None:
-        """What sort of text this is, or ``None`` if it must not be touched."""
-        if status in (204, 205, 206, 304) or status < 200 or "content-range" in fields:
-            return None
-        content_type = fields.get("content-type", "")
-        media_type = content_type.partition(";")[0].strip().lower()
-        kind = _KINDS.get(media_type)
-        if kind is None and self._destination in _WORKERS and _SCRIPTS.fullmatch(media_type):
-            kind = "worker"
-        if kind is None and self._destination == "manifest" and media_type.endswith("json"):
-            kind = "manifest"
-        is_ours = (
-            kind is not None
-            and not _STRANGE.search(content_type)
-            and not fields.get("content-disposition", "").strip().lower().startswith("attachment")
-            and "no-transform" not in fields.get("cache-control", "").lower()
-            and normal(fields.get("content-encoding", "")) in known_codings()
-        )
-        return kind if is_ours else None
+    def _policies(self, headers: HeaderList, is_page: bool) -> Policies:
+        """The policies of a response; those of a page are opened for our script."""
+        gets_script = is_page and not is_piece(self._environ)
+        return Policies(self._tools.urls, self._tools.runtime if gets_script else None, headers)
 
-    def _may_have_script(self, kind: str | None) -> bool:
-        """Whether this is a page of its own, rather than a piece that a script asked for."""
-        if kind not in ("html", "xhtml"):
-            return False
-        if self._destination:
-            return self._destination in _DOCUMENTS
-        accept = self._environ.get("HTTP_ACCEPT", "")
-        return "text/html" in accept and not any(key in self._environ for key in _PIECE_KEYS)
+    def _varies(self, kind: str, fields: Mapping[str, str]) -> str:
+        """The request header that decided about the body.
 
-    def _mapped(self, headers: HeaderList, has_tags: bool) -> HeaderList:
-        mapper = self._tools.mapper
+        ``Accept`` is not named: the Cache API would not find a page by what a service worker
+        has stored, whose requests say another one (Service Workers, 6.1).
+        """
+        is_told = kind in _PAGES or kind == "worker"
+        is_json = kind == "manifest" and "manifest" not in fields.get("content-type", "")
+        return "Sec-Fetch-Dest" if is_told or is_json else ""
+
+    def _mapped(self, headers: HeaderList) -> HeaderList:
+        urls = self._tools.urls
         mapped = []
         for name, value in headers:
             lowered = name.lower()
             if lowered in _URL_HEADERS:
-                value = mapper.map_text(value)
+                value = urls.map_text(value)
             elif lowered in _QUOTED:
-                value = _QUOTED_URL.sub(lambda m: f'"{mapper.map_text(m[1])}"', value)
+                value = _QUOTED_URL.sub(lambda m: f'"{urls.map_text(m[1])}"', value)
+            elif lowered == "link" and "integrity" in value.lower():
+                value = _LINKS.sub(_without_integrity, value)
             mapped.append((name, value))
-        return edit_policies(mapper, mapped, self._tools.runtime, has_tags)
+        return mapped
 
-    def _with_mixed_tag(self, headers: HeaderList) -> HeaderList:
-        mark = self._tools.mark
-        return [
-            (name, mixed(value, mark) if name.lower() == "etag" else value)
-            for name, value in headers
-        ]
-
-    def _editor(self, kind: str, tags: Tags | None) -> Editor:
-        mapper = self._tools.mapper
-        if kind == "css":
-            return CssEditor(mapper)
-        if kind == "manifest":
-            return ManifestEditor(mapper)
+    def _editor(self, kind: str, policies: Policies) -> BodyEditor:
+        urls = self._tools.urls
         if kind == "worker":
-            return _Prefixed(self._tools.runtime.code)
-        script, modules = tags or (b"", b"")
-        return HtmlEditor(mapper, script, modules, is_xml=kind != "html")
+            return Untouched(self._tools.runtime.code.replace(b"\n", b" "))
+        if kind in _PAGES:
+            return self._page_editor(kind, policies)
+        makers: dict[str, Callable[[], BodyEditor]] = {
+            "css": partial(CssEditor, urls),
+            "svg": partial(HtmlEditor, urls, is_xml=True),
+            "dav": partial(DavEditor, urls),
+            "manifest": partial(JsonEditor, urls, MANIFEST),
+            "json": partial(JsonEditor, urls, LINKS),
+        }
+        return Chooser(makers[kind], always)
+
+    def _page_editor(self, kind: str, policies: Policies) -> BodyEditor:
+        """A page that a script asked for gets our script if it is a whole one.
+
+        A service worker keeps such pages and shows them later on.
+        """
+        is_page = is_navigation(self._environ)
+        script, modules = policies.tags() or (b"", b"")
+        make = partial(
+            HtmlEditor,
+            self._tools.urls,
+            script,
+            modules,
+            is_xml=kind == "xhtml",
+            policies=policies,
+            is_piece=not is_page,
+        )
+        if kind == "unknown":
+            return Chooser(make, if_html)
+        if kind == "xhtml":
+            return Chooser(make, always)
+        return Chooser(make, unless_json if is_page else unless_json_for_scripts)
 
 
-def _ignore(error: ExchangeError) -> None:
-    """Nothing has gone out yet: whoever called will tell of the error."""
-
-
-class _Prefixed:
-    """A worker's script with ours in front of it, on a line that is not counted."""
-
-    def __init__(self, script: bytes) -> None:
-        self._script = script.replace(b"\n", b" ")
-
-    def feed(self, data: bytes) -> bytes:
-        script, self._script = self._script, b""
-        return script + data
-
-    def finish(self) -> bytes:
-        return self.feed(b"")
-
-
-class _Edited:
-    """A body on its way through an editor, taken out of its coding and put into it again.
-
-    Every piece that comes in is passed on as far as it can be judged before the next is
-    waited for.
-    """
-
-    def __init__(
-        self,
-        body: Iterable[bytes],
-        editor: Editor,
-        coding: str,
-        on_failure: Callable[[ExchangeError], object],
-    ) -> None:
-        self._body = body
-        self._editor = editor
-        self._decoder, self._encoder = Decoder(coding), Encoder(coding)
-        self._on_failure = on_failure
-        self._is_first = True
-        self._pieces = self._run()
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        return next(self._pieces)
-
-    def close(self) -> None:
-        """Called by the server in the end."""
-        close = getattr(self._body, "close", None)
-        if close is not None:
-            close()
-
-    def _run(self) -> Iterator[bytes]:
-        for piece in self._body:
-            made = b"".join((*self._edited(piece), self._encoder.flush()))
-            if made:
-                yield made
-        yield self._ended()
-
-    def _edited(self, piece: bytes) -> Iterator[bytes]:
-        decoded = self._decoder.feed(piece)
-        while True:
-            try:
-                text = next(decoded)
-            except StopIteration:
-                return
-            except ExchangeError as error:
-                self._failed(error)
-                raise
-            if self._is_first:
-                self._is_first = False
-                if text[:2] in _UTF16_MARKS:
-                    self._editor = _Prefixed(b"")
-            yield self._encoder.feed(self._editor.feed(text))
-
-    def _ended(self) -> bytes:
-        try:
-            self._decoder.finish()
-        except ExchangeError as error:
-            self._failed(error)
-            raise
-        return self._encoder.feed(self._editor.finish()) + self._encoder.finish()
-
-    def _failed(self, error: ExchangeError) -> None:
-        self.close()
-        self._on_failure(error)
+def _without_integrity(link: re.Match[str]) -> str:
+    """A link of a ``Link`` header; of a style sheet, without its hash."""
+    return _INTEGRITY.sub("", link[0]) if _STYLES.search(link[0]) else link[0]

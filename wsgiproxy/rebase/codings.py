@@ -12,55 +12,78 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, Protocol
 
-from ..errors import UpstreamBroken
-
-__all__ = ["Decoder", "Encoder", "known_codings", "narrowed"]
+__all__ = [
+    "CodingError",
+    "Decoder",
+    "Encoder",
+    "effective_coding",
+    "known_codings",
+    "narrowed",
+    "normal",
+]
 
 #: Bytes that are decoded at once.
 _PIECE = 1 << 16
-#: A body may grow to ``_ALLOWANCE`` bytes, or to ``_RATIO`` times what came in.
+#: Coded bytes that are given to a library at once: what it leaves is copied each time.
+_SLICE = 1 << 13
+# What a body may grow to where nothing else is said.
 _ALLOWANCE = 32 << 20
 _RATIO = 256
 
 _ALIASES = {"x-gzip": "gzip", "x-compress": "compress"}
+#: The names that are content codings (IANA's registry).
+_REGISTERED = frozenset(
+    ["aes128gcm", "br", "compress", "dcb", "dcz", "deflate", "exi", "gzip", "pack200-gzip", "zstd"]
+)
 _GZIP, _ZLIB, _RAW = 31, 15, -15
+
+
+class CodingError(ValueError):
+    """A body that is not coded as it says, is cut off or grows without measure."""
 
 
 class Decoder:
     """Undoes one content coding.
 
-    :param coding: one of :func:`known_codings`, or ``identity``.
+    :param coding: one of :func:`known_codings`.
+    :param allowance: bytes to which any body may grow.
+    :param ratio: how many times its coded size a larger one may grow to.
     """
 
-    def __init__(self, coding: str) -> None:
+    def __init__(self, coding: str, *, allowance: int = _ALLOWANCE, ratio: int = _RATIO) -> None:
         self.coding = coding
+        self._allowance, self._ratio = allowance, ratio
         self._codec = _DECODERS[coding]()
         self._received = self._made = 0
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Decoded pieces of at most 64 KiB.
 
-        :raises UpstreamBroken: for what is not coded as it says, or grows without measure.
+        :raises CodingError: for what is not coded as it says, or grows without measure.
         """
         self._received += len(data)
+        for start in range(0, len(data), _SLICE):
+            yield from self._feed(data[start : start + _SLICE])
+
+    def _feed(self, data: bytes) -> Iterator[bytes]:
         try:
             for piece in self._codec.feed(data):
                 self._made += len(piece)
-                if self._made > max(_ALLOWANCE, self._received * _RATIO):
-                    raise UpstreamBroken(f"a {self.coding} body that grows too large", stage="body")
+                if self._made > max(self._allowance, self._received * self._ratio):
+                    raise CodingError(f"a {self.coding} body that grows too large")
                 yield piece
-        except UpstreamBroken:
+        except CodingError:
             raise
         except Exception as error:  # each library has exceptions of its own
-            raise UpstreamBroken(f"an invalid {self.coding} body: {error}", stage="body") from error
+            raise CodingError(f"an invalid {self.coding} body: {error}") from error
 
     def finish(self) -> None:
         """Check that nothing is missing.
 
-        :raises UpstreamBroken: for a body that was cut: coded anew it would look whole.
+        :raises CodingError: for a body that was cut: coded anew it would look whole.
         """
         if self._received and not self._codec.is_complete:
-            raise UpstreamBroken(f"a {self.coding} body that is cut off", stage="body")
+            raise CodingError(f"a {self.coding} body that is cut off")
 
 
 class Encoder:
@@ -97,6 +120,20 @@ def normal(coding: str) -> str:
     """A content coding's proper name (RFC 9110, 8.4.1)."""
     coding = coding.strip().lower() or "identity"
     return _ALIASES.get(coding, coding)
+
+
+def effective_coding(value: str) -> str | None:
+    """The coding that a ``Content-Encoding`` amounts to, if it can be taken off here.
+
+    Browsers take what is no coding at all, such as ``UTF-8``, for none.
+
+    >>> effective_coding("UTF-8"), effective_coding("gzip, gzip")
+    ('identity', None)
+    """
+    names = [normal(name) for name in value.split(",")]
+    if not _REGISTERED.intersection(names):
+        return "identity"
+    return names[0] if len(names) == 1 and names[0] in known_codings() else None
 
 
 def narrowed(accept: str) -> str:

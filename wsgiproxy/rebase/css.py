@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 
-from .editor import Editor
-from .escapes import apply, decode_css
-from .mapper import REACH, Edit, Mapper
+from .editor import Reading, StreamEditor, edits_of
+from .escapes import decode_css
+from .page_urls import REACH, Edit, PageUrls
 
 __all__ = ["CssEditor", "css_edits"]
 
@@ -29,55 +29,44 @@ _BORING = re.compile(
 _BORING_IN_SET = re.compile(rb"[^\"'\\()/]*")
 _IMPORT = re.compile(rb"@import(?![\w\-])", re.IGNORECASE)
 _FUNCTION = re.compile(rb"(?<![\w\-\\\x80-\xff])(?:(url)|(?:-webkit-)?image-set)\Z", re.IGNORECASE)
-#: How much of what went before must be seen to know a function's name.
-_BEHIND = len("-webkit-image-set(") + 1
 _BLANKS = re.compile(rb"[ \t\n\r\f]*")
-_URL = re.compile(rb"[^)\\ \t\n\r\f\"'(]*(?:\\[^\n\r\f][^)\\ \t\n\r\f\"'(]*)*")
+_URL = Reading(
+    re.compile(rb"[^)\\ \t\n\r\f\"'(]*(?:\\[^\n\r\f][^)\\ \t\n\r\f\"'(]*)*"),
+    re.compile(rb"[)\\ \t\n\r\f\"'(]"),
+    decode_css,
+)
 _URL_STOP = re.compile(rb"[)\\]")
 _STRINGS = {
-    b'"': re.compile(rb'[^"\\\n\r\f]*(?:\\(?:\r\n|.)[^"\\\n\r\f]*)*', re.DOTALL),
-    b"'": re.compile(rb"[^'\\\n\r\f]*(?:\\(?:\r\n|.)[^'\\\n\r\f]*)*", re.DOTALL),
+    quote: Reading(
+        re.compile(rb"[^%b\\\n\r\f]*(?:\\(?:\r\n|.)[^%b\\\n\r\f]*)*" % (quote, quote), re.DOTALL),
+        re.compile(rb"[%b\n\r\f]" % quote),
+        decode_css,
+    )
+    for quote in (b'"', b"'")
 }
 _STRING_STOPS = {b'"': re.compile(rb'["\\\n\r\f]'), b"'": re.compile(rb"['\\\n\r\f]")}
 
 
-def css_edits(mapper: Mapper, text: bytes) -> list[Edit]:
+def css_edits(urls: PageUrls, text: bytes) -> list[Edit]:
     """The edits of a whole piece of CSS of 64 KiB at most, such as a ``style`` attribute."""
-    editor = CssEditor(mapper)
-    editor.finish()
-    editor.edits = []
-    editor.feed(text)
-    return editor.edits
+    return edits_of(CssEditor(urls), text)
 
 
-class CssEditor(Editor):
+class CssEditor(StreamEditor):
     """Maps the URLs of one style sheet.
 
     What has not been decided yet is held back: never more than ``REACH`` bytes.
-    Each state takes the text and a place in it, and gives the place it came to, or
-    ``-1`` if it must see more.
     """
 
-    def __init__(self, mapper: Mapper) -> None:
-        super().__init__(mapper)
-        self._before = b""  # the byte before `_rest`, for the look-behinds
+    #: How much of what went before must be seen to know a function's name.
+    _BEHIND = len("-webkit-image-set(") + 1
+
+    def __init__(self, urls: PageUrls) -> None:
+        super().__init__(urls)
         self._state = self._plain
         self._quote = b'"'
         self._importing = False  # behind @import, where a string is a URL
         self._depth = 0  # parentheses open since image-set
-        #: Where to note each edit, for a text that is fed in one piece.
-        self.edits: list[Edit] | None = None
-
-    def _feed(self, data: bytes) -> None:
-        text = self._before + self._rest + data
-        done = len(self._before)
-        while done < len(text):
-            at = self._state(text, done)
-            if at < 0:
-                break
-            done = at
-        self._before = text[max(done - _BEHIND, 0) : done]
-        self._rest = text[done:]
 
     def _plain(self, text: bytes, at: int) -> int:
         if self._importing:
@@ -85,7 +74,7 @@ class CssEditor(Editor):
         boring = _BORING_IN_SET if self._depth else _BORING
         end = boring.match(text, at).end()  # type: ignore[union-attr] # matches always
         if end > at:
-            return self._pass(text, at, end)
+            return end
         return self._token(text, at, text[at : at + 1])
 
     def _token(self, text: bytes, at: int, first: bytes) -> int:
@@ -99,107 +88,86 @@ class CssEditor(Editor):
             self._state = self._url_string if self._depth == 1 else self._string
         elif text.startswith(b"/*", at):
             self._state = self._comment
-            return self._pass(text, at, at + 2)
+            return at + 2
         elif first == b"@" and len(text) <= at + len("@import") and not self._last:
             return -1
         elif first == b"@" and _IMPORT.match(text, at):
             self._importing = True
-            return self._pass(text, at, at + len("@import"))
+            return at + len("@import")
         elif len(text) == at + 1 and not self._last:
             return -1
-        return self._pass(text, at, at + 1)
+        return at + 1
 
     def _parenthesis(self, text: bytes, at: int, which: bytes) -> None:
         if which == b")":
             self._depth -= 1
             return
-        match = _FUNCTION.search(text, max(at - _BEHIND, 0), at)
+        match = _FUNCTION.search(text, max(at - self._BEHIND, 0), at)
         if match is not None and match[1]:
-            self._state = self._url
+            self._state = self._url_start
         elif match is not None or self._depth:
             self._depth += 1
 
     def _import(self, text: bytes, at: int) -> int:
         end = _BLANKS.match(text, at).end()  # type: ignore[union-attr] # matches always
         if end > at:
-            return self._pass(text, at, end)
+            return end
         if text[at:] == b"/" and not self._last:
             return -1
         if text.startswith(b"/*", at):
             self._state = self._comment
-            return self._pass(text, at, at + 2)
+            return at + 2
         self._importing = False
         if text[at : at + 1] not in (b'"', b"'"):
             return at
         self._quote, self._state = text[at : at + 1], self._url_string
-        return self._pass(text, at, at + 1)
+        return at + 1
 
     def _comment(self, text: bytes, at: int) -> int:
         end = text.find(b"*/", at)
         if end < 0:
             return self._hold(text, at, 1)
         self._state = self._plain
-        return self._pass(text, at, end + 2)
+        return end + 2
 
     def _string(self, text: bytes, at: int) -> int:
         """Within a string that is no URL, or behind the part of one that matters."""
         match = _STRING_STOPS[self._quote].search(text, at)
         if match is None:
-            return self._pass(text, at, len(text))
+            return len(text)
         if match[0] == b"\\":
             return self._escape(text, at, match.end())
         self._state = self._plain  # closed, or ended by a bare line break (a bad string)
-        return self._pass(text, at, match.end())
+        return match.end()
 
     def _escape(self, text: bytes, at: int, end: int) -> int:
         """Let an escape through; the backslash before ``end`` hides what comes behind it."""
         known = len(text) > end + (text[end : end + 1] == b"\r")
         if not known and not self._last:
-            return self._pass(text, at, end - 1) if end - 1 > at else -1
+            return end - 1 if end - 1 > at else -1
         end += 2 if text.startswith(b"\r\n", end) else 1
-        return self._pass(text, at, min(end, len(text)))
+        return min(end, len(text))
 
-    def _url(self, text: bytes, at: int) -> int:
+    def _url_start(self, text: bytes, at: int) -> int:
         """Behind ``url(``."""
         end = _BLANKS.match(text, at).end()  # type: ignore[union-attr] # matches always
         if end > at:
-            return self._pass(text, at, end)
+            return end
         if text[at : at + 1] in (b'"', b"'"):
             self._quote, self._state = text[at : at + 1], self._url_string
             self._depth += self._depth > 0
-            return self._pass(text, at, at + 1)
-        return self._edit(text, at, _URL, self._url_tail)
+            return at + 1
+        return self._url(text, at, _URL, self._url_tail, REACH)
 
     def _url_string(self, text: bytes, at: int) -> int:
-        return self._edit(text, at, _STRINGS[self._quote], self._string)
+        return self._url(text, at, _STRINGS[self._quote], self._string, REACH)
 
     def _url_tail(self, text: bytes, at: int) -> int:
         """The rest of a URL without quotes, good or bad, to its parenthesis."""
         match = _URL_STOP.search(text, at)
         if match is None:
-            return self._pass(text, at, len(text))
+            return len(text)
         if match[0] == b"\\":
             return self._escape(text, at, match.end())
         self._state = self._plain
-        return self._pass(text, at, match.end())
-
-    def _edit(self, text: bytes, at: int, pattern: re.Pattern[bytes], then: object) -> int:
-        """The URL that begins here: its first bytes decide, so only they are waited for."""
-        window = text[at : at + REACH]
-        end = pattern.match(window).end()  # type: ignore[union-attr] # matches always
-        is_open = end == len(window) or (window[end] == 0x5C and end + 2 >= len(window))
-        if is_open and len(window) < REACH and not self._last:
-            return -1
-        self._out.append(self._mapped(window[:end], at))
-        self._state = then  # type: ignore[assignment] # one of the states
-        return at + end
-
-    def _mapped(self, url: bytes, at: int) -> bytes:
-        decoded = decode_css(url)
-        edit = self._mapper.edit(decoded.text)
-        if edit is None:
-            return url
-        edits = decoded.edits([edit])
-        if self.edits is not None:
-            self.edits += (Edit(at + edit.start, at + edit.end, edit.new) for edit in edits)
-        return apply(url, edits)
+        return match.end()

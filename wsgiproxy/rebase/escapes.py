@@ -7,19 +7,32 @@ can be made in place and the other bytes keep their spelling.
 
 from __future__ import annotations
 
-import html
+import json
 import re
 from collections.abc import Callable, Iterable, Sequence
+from html import unescape
+from html.entities import html5
 
-from .mapper import Edit
+from .page_urls import Edit
 
-__all__ = ["Decoded", "apply", "decode_css", "decode_html", "decode_json"]
+__all__ = [
+    "Decoded",
+    "apply",
+    "decode_css",
+    "decode_html",
+    "decode_json",
+    "escape_attribute",
+    "json_for_html",
+]
 
-_REFERENCE = re.compile(rb"&(?:#[0-9]{1,9};?|#[xX][0-9a-fA-F]{1,8};?|[A-Za-z][A-Za-z0-9]{1,31};)")
+_REFERENCE = re.compile(rb"&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[A-Za-z][A-Za-z0-9]{1,31};)")
 _CSS_ESCAPE = re.compile(
     rb"\\(?:([0-9a-fA-F]{1,6})(?:\r\n|[ \t\n\f\r])?|(\r\n|[\n\f\r])|(.))", re.DOTALL
 )
 _JSON_ESCAPE = re.compile(rb'\\(?:u([0-9a-fA-F]{4})|(["\\/bfnrt]))')
+# What could end a script or an attribute, or begin markup or a line of JavaScript.
+_NOT_IN_HTML = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
+_NOT_IN_ATTRIBUTES = re.compile(rb"[\x00-\x20\"'&<=>`]")
 _JSON_LETTERS = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 
 
@@ -43,9 +56,10 @@ class Decoded:
 def apply(text: bytes, edits: Iterable[Edit], start: int = 0, end: int | None = None) -> bytes:
     """The text from ``start`` to ``end`` with its edits made, in order and apart."""
     parts: list[bytes] = []
-    for edit in edits:
-        parts += (text[start : edit.start], edit.new)
-        start = edit.end
+    for begin, stop, new in edits:
+        parts.append(text[start:begin])
+        parts.append(new)
+        start = stop
     parts.append(text[start:end])
     return b"".join(parts)
 
@@ -63,6 +77,20 @@ def decode_css(text: bytes) -> Decoded:
 def decode_json(text: bytes) -> Decoded:
     """What stands between the quotes of a JSON string (RFC 8259, 7)."""
     return _decode(text, _JSON_ESCAPE, _json_escape)
+
+
+def escape_attribute(text: bytes) -> bytes:
+    """Text as it may stand in the value of an HTML attribute, with or without quotes."""
+    return _NOT_IN_ATTRIBUTES.sub(lambda match: b"&#%d;" % match[0][0], text)
+
+
+def json_for_html(value: object) -> str:
+    """JSON that may stand in a ``<script>`` of HTML or XML, or in an attribute's quotes.
+
+    >>> json_for_html("</script>")
+    '"\\\\u003c/script\\\\u003e"'
+    """
+    return json.dumps(value, separators=(",", ":")).translate(_NOT_IN_HTML)
 
 
 def _decode(
@@ -85,7 +113,12 @@ def _decode(
 
 
 def _reference(match: re.Match[bytes]) -> bytes:
-    return html.unescape(match[0].decode("ascii")).encode("utf-8", "replace")
+    text = match[0].decode("ascii")
+    if text[1] != "#":  # `&ampx;` is no reference within an attribute (HTML, 13.2.5.73)
+        return html5.get(text[1:], text).encode()
+    kind, digits = ("#x", text[3:]) if text[2] in "xX" else ("#", text[2:])
+    digits = digits.rstrip(";").lstrip("0")[:8] or "0"  # more are beyond Unicode as well
+    return unescape(f"&{kind}{digits};").encode("utf-8", "replace")
 
 
 def _css_escape(match: re.Match[bytes]) -> bytes:

@@ -7,314 +7,280 @@ as it came: odd spacing, missing quotes, broken tags, any charset that extends A
 
 from __future__ import annotations
 
-import re
-from functools import partial
-
-from . import grammar
-from .attributes import Attribute, edit_tag, get, is_foreign
+from . import grammar, tags
+from .attributes import Tag, edit_tag, is_foreign, new_value
+from .context import Context
 from .css import CssEditor
-from .editor import Editor
+from .editor import State
 from .escapes import apply
-from .manifest import WholeEditor, edit_import_map
-from .mapper import REACH, Mapper
+from .import_map import ImportMapEditor
+from .page_urls import REACH, Edit, PageUrls
+from .policy import Policies
+from .texts import Sink, TextEditor
 
-__all__ = ["LIMIT", "HtmlEditor"]
+__all__ = ["HtmlEditor"]
 
-#: Bytes of a tag that is edited as a whole, and of an attribute that is edited at all.
-LIMIT = 1 << 16
+_BEFORE_TEXT = b"\xef\xbb\xbf \t\n\f\r"
 
 
-class HtmlEditor(Editor):
+class HtmlEditor(TextEditor):
     """Maps the URLs of one page, and puts a script in front of all others.
 
+    :param urls: where URLs belong.
     :param script: what goes in front of the page's first element that is neither
         ``html``, ``head`` nor says which charset it has.
     :param modules: what goes before the first module script, unless the page has an
         import map: a tag with one.
-    :param is_xml: whether the page is XML, which has CDATA and fewer kinds of text.
+    :param is_xml: whether the page is XML, which has CDATA and no text but text.
+    :param policies: the page's, which may know a text by its hash.
+    :param is_piece: whether only a whole page, with a doctype or ``<html>``, gets the two.
 
-    No more than ``LIMIT`` bytes are held back, whatever the page does; a tag that is
-    longer is edited attribute by attribute, an attribute that is longer stays.
-    Each state takes the text and a place in it, and gives the place it came to, or
-    ``-1`` if it must see more.
+    What the standard's tree construction would have to decide is left to
+    :class:`~.context.Context`; where that is not sure, the rest of the page stays as it is.
     """
 
     def __init__(
-        self, mapper: Mapper, script: bytes = b"", modules: bytes = b"", *, is_xml: bool = False
+        self,
+        urls: PageUrls,
+        script: bytes = b"",
+        modules: bytes = b"",
+        *,
+        is_xml: bool = False,
+        policies: Policies | None = None,
+        is_piece: bool = False,
     ) -> None:
-        super().__init__(mapper)
+        super().__init__(urls)
+        self._tags = (script, modules)
         self._script_tag = script
         self._modules_tag = modules
         self._is_xml = is_xml
-        self._depth = 1 if is_xml else 0  # within svg and math
+        self._policies = policies or Policies(urls)
+        self._is_piece = is_piece
+        self._context = Context()
+        self._has_base = False
         self._state = self._data
-        self._name = b""  # the element whose tag or text is being read
-        self._quote = b'"'
-        self._level = 0  # of escape within a script: none, <!--, <!-- <script
-        self._sink: CssEditor | WholeEditor | None = None
-
-    def finish(self) -> bytes:
-        """What was held back; the page is over."""
-        self._last = True
-        self._feed(b"")
-        self._close_sink()
-        return self._made()
-
-    def _feed(self, data: bytes) -> None:
-        text = self._rest + data
-        done = 0
-        while done < len(text):
-            at = self._state(text, done)
-            if at < 0:
-                break
-            done = at
-        self._rest = text[done:]
-
-    def _wait(self, text: bytes, at: int) -> int:
-        """See more first, or let everything through if there is no more."""
-        return self._pass(text, at, len(text)) if self._last else -1
+        self._last_end = -1  # where the last end tag stood
+        self._has_scripts = True  # unlike what stands in <noscript>
 
     # -- text and what may stand in it ----------------------------------------------
 
     def _data(self, text: bytes, at: int) -> int:
-        skip = grammar.TEXT if self._script_tag else grammar.BORING
-        end = skip.match(text, at).end()  # type: ignore[union-attr] # matches always
-        if end > at:
-            return self._pass(text, at, end)
-        simple = None if self._script_tag else grammar.SIMPLE.match(text, at)
-        if simple is not None and simple.end() - at <= LIMIT:
-            end = self._simple(text, at, simple)
-            if end:
-                return end
+        end = self._skip(text, at)
+        return end if end > at else self._markup(text, at)
+
+    def _skip(self, text: bytes, at: int) -> int:
+        """Pass what cannot matter; the place of what may."""
+        if self._sink is not None:  # a style sheet of SVG or XML, in which markup may stand
+            end = grammar.TEXT.match(text, at).end()  # type: ignore[union-attr] # always
+            self._pour(text, at, end)
+            return end
+        if not (self._script_tag or self._is_xml or self._context.is_followed):
+            return self._links(text, at)
+        skip = grammar.DRAWING if self._context.is_drawing else grammar.TEXT
+        end = skip.match(text, at).end()  # type: ignore[union-attr] # always
+        if self._is_piece and text[at:end].strip(_BEFORE_TEXT):
+            self._drop_tags()
+        return end
+
+    def _links(self, text: bytes, at: int) -> int:
+        """Pass tags without anything of interest, and edit those with one plain link."""
+        urls, edits, match_links = self._urls, self._edits, grammar.LINKS.match
+        prefix = b"" if urls.base or urls.foreign_base else urls.prefix
+        sure = len(urls.prefix) + len(urls.base) + 1  # bytes that must not be escaped
+        while True:
+            match = match_links(text, at)
+            start, stop = match.span(2)  # type: ignore[union-attr] # matches always
+            if start < 0:
+                return match.end()  # type: ignore[union-attr]
+            tag, at = match.start(1), match.end()  # type: ignore[union-attr]
+            if at - tag > tags.LIMIT or text.find(b"&", start, start + sure) >= 0:
+                return tag
+            if prefix and text[start] == 0x2F and not text.startswith(prefix, start):
+                edits.append(Edit(start, start, prefix))  # the most usual one
+                continue
+            edit = urls.edit(text[start : min(stop, start + REACH)])
+            if edit is not None:
+                edits.append(Edit(start + edit.start, start + edit.end, edit.new))
+
+    def _markup(self, text: bytes, at: int) -> int:
+        """At a ``<``."""
+        if self._sink is not None:  # what it holds stands in front of this
+            self._replace(at, at, self._close_sink())
+            self._sink = CssEditor(self._urls)
         second, third = text[at + 1 : at + 2], text[at + 2 : at + 3]
         if second.isalpha() or (second == b"/" and third.isalpha()):
             return self._tag(text, at)
         if not second or (second == b"/" and not third):
-            return self._wait(text, at)
+            return self._wait(text)
         if second == b"!":
             return self._declaration(text, at)
         if second == b"?" or (second == b"/" and third != b">"):
             self._state = self._instruction if self._is_xml else self._bogus
-        return self._pass(text, at, at + 1)
+        return at + 1
 
     def _declaration(self, text: bytes, at: int) -> int:
         if text.startswith(b"<!--", at):
             self._state = self._comment_start
-            return self._pass(text, at, at + 4)
-        if self._depth and text.startswith(b"<![CDATA[", at):
-            self._state = self._cdata
-            return self._pass(text, at, at + 9)
+            return at + 4
+        has_cdata = self._is_xml or self._context.has_cdata or self._context.is_unsure
+        if has_cdata and text.startswith(b"<![CDATA[", at):
+            self._state = self._plaintext if self._context.is_unsure else self._cdata
+            return at + 9
         start = text[at : at + 9]
-        if b"<!--".startswith(start) or (self._depth and b"<![CDATA[".startswith(start)):
-            return self._wait(text, at)
+        if not self._last and (
+            b"<!--".startswith(start) or (has_cdata and b"<![CDATA[".startswith(start))
+        ):
+            return -1
+        if start.lower() == b"<!doctype":
+            self._is_piece = False
+        elif b"<!doctype".startswith(start.lower()) and not self._last:
+            return -1
         self._state = self._bogus
-        return self._pass(text, at, at + 1)
-
-    def _until(self, text: bytes, at: int, mark: bytes) -> int:
-        end = text.find(mark, at)
-        if end < 0:
-            return self._hold(text, at, len(mark) - 1)
-        self._state = self._data
-        return self._pass(text, at, end + len(mark))
-
-    def _bogus(self, text: bytes, at: int) -> int:
-        return self._until(text, at, b">")
-
-    def _instruction(self, text: bytes, at: int) -> int:
-        return self._until(text, at, b"?>")
-
-    def _cdata(self, text: bytes, at: int) -> int:
-        return self._until(text, at, b"]]>")
-
-    def _comment_start(self, text: bytes, at: int) -> int:
-        """Behind ``<!--``, where ``>`` and ``->`` end a comment as well."""
-        if text[at:] == b"-":
-            return self._wait(text, at)
-        end = at + 1 if text.startswith(b">", at) else at + 2 if text.startswith(b"->", at) else 0
-        self._state = self._data if end else self._comment
-        return self._pass(text, at, end) if end else at
-
-    def _comment(self, text: bytes, at: int) -> int:
-        match = grammar.COMMENT_END.search(text, at)
-        if match is None:
-            return self._hold(text, at, 3)
-        self._state = self._data
-        return self._pass(text, at, match.end())
+        return at + 1
 
     # -- tags ---------------------------------------------------------------------------
 
-    def _tag(self, text: bytes, at: int) -> int:
-        """A whole tag, if it is not too long."""
-        if not self._last and text.find(b">", at, at + LIMIT) < 0:
-            return -1 if len(text) - at < LIMIT else self._long(text, at)
-        name = grammar.NAME.match(text, at)
-        attributes: list[Attribute] = []
-        end = grammar.read_attributes(text, name.end(), attributes)  # type: ignore[union-attr]
-        if (end or len(text)) - at > LIMIT or (not end and len(text) - at >= LIMIT):
-            return self._long(text, at)
-        if not end:
-            return self._wait(text, at)
-        lowered = name[1].lower()  # type: ignore[index] # a letter stands there
-        if text[at + 1] == 0x2F:
-            self._end_tag(lowered)
-            return self._pass(text, at, end)
-        self._insert(lowered, attributes, text)
-        edits = edit_tag(self._mapper, lowered, attributes, text)
-        self._out.append(apply(text, edits, at, end))
-        if lowered == b"base" and is_foreign(self._mapper, get(attributes, text, b"href")):
-            self._mapper = self._mapper.on_foreign_base()
-        self._opened(lowered, get(attributes, text, b"type").lower(), text[end - 2] == 0x2F)
-        return end
-
-    def _simple(self, text: bytes, at: int, match: re.Match[bytes]) -> int:
-        """A tag with one path, unless that is spelt so that it has to be decoded."""
-        start, path = match.start(1), match[1][:REACH]
-        if b"&" in path[: len(self._mapper.prefix) + len(self._mapper.base) + 1]:
-            return 0
-        edit = self._mapper.edit(path)
-        if edit is None:
-            return self._pass(text, at, match.end())
-        self._out += (text[at : start + edit.start], edit.new)
-        return self._pass(text, start + edit.end, match.end())
-
-    def _end_tag(self, name: bytes) -> None:
-        self._put_script()
-        if name in grammar.FOREIGN and self._depth > self._is_xml:
-            self._depth -= 1
-
-    def _insert(self, name: bytes, attributes: list[Attribute], text: bytes) -> None:
-        """What has to stand in front of this start tag."""
-        if self._script_tag and name not in grammar.BEFORE_SCRIPTS:
-            equivalent = get(attributes, text, b"http-equiv").lower()
-            names_charset = equivalent == b"content-type" or any(
-                attribute == b"charset" for attribute, _, _ in attributes
-            )
-            if name != b"meta" or not names_charset:
-                self._put_script()
-        if not self._modules_tag or name not in (b"script", b"link"):
-            return
-        kind = get(attributes, text, b"type").lower()
-        if name == b"script" and kind == b"importmap":
-            self._modules_tag = b""
-        elif kind == b"module" if name == b"script" else _preloads_module(attributes, text):
-            self._out.append(self._modules_tag)
-            self._modules_tag = b""
-
-    def _put_script(self) -> None:
-        if self._script_tag:
-            self._out.append(self._script_tag)
-            self._script_tag = b""
-
-    def _opened(self, name: bytes, kind: bytes, closes_itself: bool) -> None:
-        """Behind a start tag: which kind of text comes now."""
-        self._name = name
+    def _whole(self, tag: Tag) -> list[Edit]:
+        inserted = self._inserted(tag)
+        edits = [Edit(tag.start, tag.start, inserted)] if inserted else []
         self._state = self._data
-        if name in grammar.FOREIGN:
-            self._depth += not closes_itself
-        elif self._depth and (closes_itself or name not in (b"script", b"style")):
-            return
-        elif name == b"script" and kind == b"importmap":
-            self._sink = WholeEditor(partial(edit_import_map, self._mapper))
-            self._state = self._raw
-        elif name == b"script":
-            self._level, self._state = 0, self._script
-        elif name == b"style":
-            self._sink, self._state = CssEditor(self._mapper), self._raw
-        elif name in grammar.RAW_TEXT:
-            self._state = self._raw
-        elif name == b"plaintext":
-            self._state = self._plaintext
+        if tag.is_end:
+            self._last_end = tag.start
+            self._context.end(tag.name)
+            return edits
+        if self._is_policy(tag):
+            return edits + self._edit_policy(tag)
+        with_style = self._policies.may_edit("style-attribute")
+        edits += edit_tag(self._urls, tag, with_style=with_style, srcdoc=self._srcdoc)
+        self._opened(tag)
+        return edits
 
-    # -- tags that are too long to be held ----------------------------------------------
+    def _inserted(self, tag: Tag) -> bytes:
+        """What has to stand in front of this tag."""
+        made = self._close_sink()
+        if self._is_piece:
+            self._is_piece = False
+            if tag.name != b"html":
+                self._drop_tags()
+        if self._script_tag and not _may_come_first(tag):
+            made += self._take_script()
+        if self._modules_tag and not tag.is_end and tag.name in (b"script", b"link"):
+            made += self._inserted_map(tag)
+        return made
 
-    def _long(self, text: bytes, at: int) -> int:
-        """Begin a tag that is read attribute by attribute."""
-        match = grammar.NAME.match(text, at, at + LIMIT)
-        self._name = match[1].lower() if match[0][1:2] != b"/" else b"/"  # type: ignore[index]
-        if self._name not in grammar.BEFORE_SCRIPTS:
-            self._put_script()
-        self._state = self._long_tag
-        if match.end() == at + LIMIT:  # type: ignore[union-attr]
-            self._state = self._long_word
-        return self._pass(text, at, match.end())  # type: ignore[union-attr]
-
-    def _long_tag(self, text: bytes, at: int) -> int:
-        attributes: list[Attribute] = []
-        end = grammar.read_attributes(text, at, attributes, 1)
-        size = (end or len(text)) - at
-        if size > LIMIT:
-            return self._long_attribute(text, at)
-        if not end:
-            return self._wait(text, at)
-        edits = edit_tag(self._mapper, self._name, attributes, text)
-        self._out.append(apply(text, edits, at, end))
-        if text[end - 1] == 0x3E and not (attributes and attributes[0][2] >= end):
-            self._opened(self._name, b"", False)
-        return end
-
-    def _long_attribute(self, text: bytes, at: int) -> int:
-        match = grammar.OPEN_QUOTE.match(text, at, at + LIMIT)
-        if match is None:
-            self._state = self._long_word
-            return self._pass(text, at, at + LIMIT)
-        self._quote, self._state = match[1], self._long_value
-        return self._pass(text, at, match.end())
-
-    def _long_value(self, text: bytes, at: int) -> int:
-        end = text.find(self._quote, at)
-        if end < 0:
-            return self._pass(text, at, len(text))
-        self._state = self._long_tag
-        return self._pass(text, at, end + 1)
-
-    def _long_word(self, text: bytes, at: int) -> int:
-        match = grammar.BARE_END.search(text, at)
-        if match is None:
-            return self._pass(text, at, len(text))
-        self._state = self._long_tag
-        return self._pass(text, at, match.start()) if match.start() > at else at
-
-    # -- text that is no markup -----------------------------------------------------------
-
-    def _plaintext(self, text: bytes, at: int) -> int:
-        return self._pass(text, at, len(text))
-
-    def _script(self, text: bytes, at: int) -> int:
-        """HTML 13.2.5.4 and 13.2.5.17 to 31: where a script ends, with ``<!--`` in it."""
-        match = (grammar.SCRIPT_ESCAPED if self._level else grammar.SCRIPT_PLAIN).search(text, at)
-        if match is None:
-            return self._hold(text, at, len(b"</script"))
-        found = match[0]
-        if found == b"<!--":
-            self._level = 1
-            return self._pass(text, at, match.end() - 2)  # its dashes may end it: <!-->
-        if found == b"-->":
-            self._level = 0
-        elif self._level == 2 or not found.startswith(b"</"):
-            self._level = 1 if found.startswith(b"</") else 2
+    def _inserted_map(self, tag: Tag) -> bytes:
+        kind = tag.get(b"type").lower()
+        if tag.name == b"link":
+            is_module = b"modulepreload" in tag.words(b"rel")
         else:
-            self._state = self._data
-            return self._pass(text, at, match.start())
-        return self._pass(text, at, match.end())
+            is_module = kind == b"module"
+        if not is_module and not (tag.name == b"script" and kind == b"importmap"):
+            return b""
+        made, self._modules_tag = self._modules_tag, b""
+        return made if is_module else b""
 
-    def _raw(self, text: bytes, at: int) -> int:
-        """Text up to the end tag of its element, through the sink if there is one."""
-        match = grammar.RAW_ENDS[self._name].search(text, at)
-        keep = 0 if self._last else len(self._name) + 2
-        end = match.start() if match else len(text) - keep
-        if end > at:
-            piece = text[at:end]
-            self._out.append(self._sink.feed(piece) if self._sink else piece)
-        if match:
-            self._close_sink()
-            self._state = self._data
-        return end if match or end > at else -1
+    def _drop_tags(self) -> None:
+        self._tags = (b"", b"")
+        self._script_tag = self._modules_tag = b""
+        self._is_piece = False
 
-    def _close_sink(self) -> None:
-        if self._sink is not None:
-            self._out.append(self._sink.finish())
-            self._sink = None
+    def _take_script(self) -> bytes:
+        script, self._script_tag = self._script_tag, b""
+        return script
+
+    def _is_policy(self, tag: Tag) -> bool:
+        equivalent = tag.get(b"http-equiv").lower() if tag.name == b"meta" else b""
+        return equivalent == b"content-security-policy"
+
+    def _edit_policy(self, tag: Tag) -> list[Edit]:
+        """A policy within the page counts for what comes behind it (CSP 3, 3.3)."""
+        old = tag.get(b"content").decode("latin-1")
+        new = self._policies.add(old)
+        if self._policies.forbids_scripts:
+            self._modules_tag = b""
+        for name, start, end in tag.attributes:
+            if name == b"content" and new != old:
+                return [new_value(tag.text, start, end, new.encode("latin-1"))]
+        return []
+
+    def _srcdoc(self, page: bytes) -> list[Edit]:
+        script, modules = self._tags
+        editor = HtmlEditor(self._urls, script, modules, policies=self._policies.copy())
+        return editor.edits(page)
+
+    def _opened(self, tag: Tag) -> None:
+        """Behind a start tag: which kind of text comes now."""
+        self._name = tag.name
+        if self._is_xml or not self._context.start(tag):
+            if tag.name == b"style" and not tag.closes_itself:
+                self._sink = self._sheet(tag)
+        elif tag.name == b"base":
+            self._found_base(tag)
+        elif tag.name in grammar.TEXTS:
+            self._state = self._text_of(tag)
+
+    def _found_base(self, tag: Tag) -> None:
+        """Only the first base counts (HTML, 4.2.3)."""
+        if tag.has(b"href") and not self._has_base:
+            self._has_base = True
+            if is_foreign(self._urls, tag.get(b"href")):
+                self._urls = self._urls.on_foreign_base()
+
+    def _text_of(self, tag: Tag) -> State:
+        """The state behind a start tag of HTML whose element holds text."""
+        name, kind = tag.name, tag.get(b"type").lower()
+        if name == b"plaintext":
+            return self._plaintext
+        if not self._context.is_sure_of(name):
+            return self._doubtful
+        if name == b"noscript":
+            self._parts, self._length = [], 0
+            return self._noscript
+        if name == b"script" and kind != b"importmap":
+            self._level = 0
+            return self._script
+        if name == b"style":
+            self._sink = self._sheet(tag)
+        elif name == b"script" and self._has_scripts and self._may_edit("import-map", tag):
+            self._sink = ImportMapEditor(self._urls)
+        return self._raw
+
+    def _sheet(self, tag: Tag) -> Sink | None:
+        return CssEditor(self._urls) if self._may_edit("style", tag) else None
+
+    def _may_edit(self, kind: str, tag: Tag) -> bool:
+        return self._policies.may_edit(kind, tag.get(b"nonce").decode("latin-1"))
+
+    def _edited_noscript(self, text: bytes) -> bytes | None:
+        editor = HtmlEditor(self._urls, policies=self._policies.copy())
+        editor._context, editor._has_scripts = self._context.copy(), False
+        reached = editor._run(text + b"</noscript>", 0)
+        agrees = reached == len(text) + 11 and editor._last_end == len(text)
+        if not agrees or editor._context != self._context or editor._state != editor._data:
+            return None
+        return apply(text, editor._edits)
+
+    # -- tags that are too long to be held ------------------------------------------------
+
+    def _long_begins(self, name: bytes, at: int) -> None:
+        inserted = self._close_sink()
+        if self._is_piece and name != b"html":
+            self._drop_tags()
+        if self._script_tag and name not in grammar.BEFORE_SCRIPTS:
+            inserted += self._take_script()
+        self._replace(at, at, inserted)
+
+    def _long_ends(self, name: bytes) -> None:
+        self._context.is_unsure |= self._context.is_followed or name in (b"svg", b"math")
+        if name != b"/":
+            self._opened(Tag(name, [], b"<>", 0, 2))
 
 
-def _preloads_module(attributes: list[Attribute], text: bytes) -> bool:
-    return b"modulepreload" in get(attributes, text, b"rel").lower().split()
+def _may_come_first(tag: Tag) -> bool:
+    """Whether a tag may stand in front of our script."""
+    if tag.is_end:  # browsers ignore the others in front of a page (HTML, 13.2.6.4.2)
+        return tag.name not in (b"head", b"body", b"html", b"br")
+    if tag.name in grammar.BEFORE_SCRIPTS:
+        return True
+    names_charset = tag.has(b"charset") or tag.get(b"http-equiv").lower() == b"content-type"
+    return tag.name == b"meta" and names_charset

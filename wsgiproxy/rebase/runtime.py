@@ -1,7 +1,7 @@
 """The script that helps where URLs are computed by scripts, and how a page gets it.
 
 It is a file of its own, under a name with its hash, so that a page grows by one short tag
-and a browser fetches it once; see ``runtime.js`` for what it does.
+and a browser fetches it once; see ``runtime.js`` and ``runtime_document.js`` for what it does.
 """
 
 from __future__ import annotations
@@ -14,30 +14,32 @@ from functools import lru_cache
 from html import escape
 from importlib import resources
 
-from .manifest import import_map
-from .mapper import Mapper
+from .import_map import import_map
+from .page_urls import PageUrls
 
 __all__ = ["NAME", "Runtime"]
 
+_PARTS = ("runtime.js", "runtime_document.js")
+_GAP = "// The rest is in runtime_document.js.\n"
 #: How the path of the script begins, under each rebased prefix.
 NAME = "/.wsgiproxy-rebase-"
 
 
 class Runtime:
-    """The script for one mapper.
+    """The script for one urls.
 
     ``source`` and ``hash`` are what allows it in a Content Security Policy.
     """
 
-    def __init__(self, mapper: Mapper) -> None:
-        hosts = tuple(host.encode("latin-1", "replace") for host in mapper.hosts)
-        self.code = _code(mapper.prefix.decode(), hosts, mapper.base.decode())
+    def __init__(self, urls: PageUrls) -> None:
+        hosts = tuple(host.encode("latin-1", "replace") for host in urls.hosts)
+        self.code = _code(urls.prefix.decode(), hosts, urls.base.decode())
         self._digest = _digest(self.code)
         self.path = NAME + hashlib.sha256(self.code).hexdigest()[:12] + ".js"
-        self.url = mapper.prefix.decode() + self.path
-        self.source = mapper.front.decode() + self.url if mapper.front else "'self'"
+        self.url = urls.prefix.decode() + self.path
+        self.source = urls.front.decode() + self.url if urls.front else "'self'"
         self.hash = f"'sha256-{self._digest}'"
-        self._map = import_map(mapper)
+        self._map = import_map(urls)
         self.modules_hash = f"'sha256-{_digest(self._map)}'"
 
     def script_tag(self, nonce: str = "", *, with_hash: bool = False) -> bytes:
@@ -77,10 +79,11 @@ def _digest(code: bytes) -> str:
 
 @lru_cache(1)
 def _template() -> str:
-    """The script without its comments and indentation."""
+    """The script in one piece, without its comments and indentation."""
     # Not by the path of this module: the package may be imported from a zip file.
-    text = resources.files(__package__).joinpath("runtime.js").read_text("utf-8")
-    lines = (line.strip() for line in text.splitlines())
+    folder = resources.files(__package__)
+    text, document = (folder.joinpath(name).read_text("utf-8") for name in _PARTS)
+    lines = (line.strip() for line in text.replace(_GAP, document).splitlines())
     return "\n".join(line for line in lines if line and not line.startswith("//"))
 
 

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from ..protocol.request_target import encode_path
+from .fetch_metadata import is_navigation
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-__all__ = ["Strays", "is_navigation", "stray_target"]
+__all__ = ["Strays", "stray_target"]
 
 logger = logging.getLogger("wsgiproxy.rebase")
 
-_NAVIGATIONS = frozenset(("document", "iframe", "frame", "embed", "object", "fencedframe"))
 _INVALID = re.compile(r"[\x00-\x20\x7f\\]|[^\x00-\x7f]")
 _DOTS = re.compile(r"/\.\.?(?:/|\Z)")
 
@@ -49,19 +49,6 @@ def stray_target(environ: Mapping[str, Any], prefixes: Iterable[str], host: str)
         return None
     target = _target(environ)
     return max(under, key=len) + target if target else None
-
-
-def is_navigation(environ: Mapping[str, Any]) -> bool:
-    """Whether the user goes to this address, rather than a page loading it.
-
-    Browsers say so in ``Sec-Fetch-Dest``, but over plain http to localhost only; then
-    what they accept must do.
-    """
-    destination = environ.get("HTTP_SEC_FETCH_DEST")
-    if destination is not None:
-        return destination in _NAVIGATIONS
-    accept = environ.get("HTTP_ACCEPT", "")
-    return "HTTP_UPGRADE_INSECURE_REQUESTS" in environ or "text/html" in accept
 
 
 class Strays:

@@ -9,9 +9,32 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["mixed", "unmixed", "was_mixed"]
+from ..protocol.fields import HeaderList
 
+__all__ = ["mixed", "unmixed", "was_mixed", "with_marks"]
+
+#: What describes the bytes as they came, or promises parts of them.
+_OUTDATED = frozenset(
+    ["content-length", "content-md5", "digest", "content-digest", "repr-digest", "accept-ranges"]
+)
 _TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
+
+
+def with_marks(
+    headers: HeaderList, mark: str, *, is_edited: bool = True, varies: str = ""
+) -> HeaderList:
+    """The headers of an edited response, or of one that says that it has not changed.
+
+    :param mark: says how it was edited.
+    :param is_edited: whether a body comes with it.
+    :param varies: request headers that decided how it was edited.
+    """
+    marked = []
+    for name, value in headers:
+        lowered = name.lower()
+        if not (is_edited and lowered in _OUTDATED):
+            marked.append((name, mixed(value, mark) if lowered == "etag" else value))
+    return [*marked, ("Vary", varies)] if varies else marked
 
 
 def mixed(etag: str, mark: str) -> str:

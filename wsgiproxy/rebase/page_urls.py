@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import quote
 
-__all__ = ["REACH", "Edit", "Mapper"]
+__all__ = ["REACH", "Edit", "PageUrls"]
 
 #: Bytes at the start of a URL that decide about it: origin, prefix, and room to spare.
 REACH = 2048
@@ -36,7 +36,7 @@ class Edit(NamedTuple):
     new: bytes
 
 
-class Mapper:
+class PageUrls:
     """Maps URLs of one upstream under one prefix.
 
     :param prefix: the public path of the upstream's root without a last slash, encoded.
@@ -85,11 +85,20 @@ class Mapper:
         """The same for header values, one character for each byte."""
         return self.map(url.encode("latin-1", "replace")).decode("latin-1")
 
-    def on_foreign_base(self) -> Mapper:
-        """The mapper for a page whose ``<base>`` is foreign: there ``/x`` is foreign too."""
+    def is_under(self, path: bytes) -> bool:
+        """Whether a path lies under the prefix."""
+        return _is_under(path, 0, self.prefix)
+
+    def on_foreign_base(self) -> PageUrls:
+        """The urls for a page whose ``<base>`` is foreign: there ``/x`` is foreign too."""
         clone = copy.copy(self)
         clone.foreign_base = True
         return clone
+
+    def reversed(self) -> PageUrls:
+        """The way back: URLs of our site as the upstream must see them."""
+        base, hosts = self.prefix.decode(), [self.front.decode()] if self.front else []
+        return PageUrls(self.base.decode(), hosts, base=base)
 
     def _edit_odd(self, url: bytes) -> Edit | None:
         """URLs that are absolute, or begin with blanks or backslashes."""
@@ -120,7 +129,8 @@ class Mapper:
 
     def _edit_path(self, url: bytes, start: int, slash: int) -> Edit | None:
         """The path that begins at ``slash``; everything from ``start`` on gives way."""
-        if _is_under(url, slash, self.prefix):
+        is_root = not self.prefix and self.base  # there, being under the prefix says nothing
+        if not is_root and _is_under(url, slash, self.prefix):
             return None
         if not self.base:
             return Edit(start, slash, self.prefix)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.rebase.feeding import MAPPER
-from wsgiproxy.rebase.mapper import Mapper
+from tests.rebase.feeding import URLS
+from wsgiproxy.rebase.page_urls import PageUrls
 
 MAPPED = {
     "root": ("/", "/app/"),
@@ -52,68 +52,68 @@ KEPT = {
 
 @pytest.mark.parametrize(("url", "mapped"), MAPPED.values(), ids=MAPPED)
 def test_own_url_goes_under_the_prefix(url: str, mapped: str) -> None:
-    assert MAPPER.map_text(url) == mapped
+    assert URLS.map_text(url) == mapped
 
 
 @pytest.mark.parametrize("url", KEPT.values(), ids=KEPT)
 def test_other_url_stays(url: str) -> None:
-    assert MAPPER.map_text(url) == url
+    assert URLS.map_text(url) == url
 
 
 @given(st.text(alphabet="/\\ap.:?#x \t\nhtws@9localhost", max_size=30))
 def test_any_url_is_mapped_once_only(url: str) -> None:
-    once = MAPPER.map_text(url)
+    once = URLS.map_text(url)
 
-    assert MAPPER.map_text(once) == once
+    assert URLS.map_text(once) == once
 
 
 def test_base_path_gives_way_to_the_prefix() -> None:
-    mapper = Mapper("/app", ["localhost:9999"], base="/base")
+    urls = PageUrls("/app", ["localhost:9999"], base="/base")
 
-    assert mapper.map_text("/base/x") == "/app/x"
-    assert mapper.map_text("/base") == "/app/"
-    assert mapper.map_text("http://localhost:9999/base/x") == "/app/x"
-    assert mapper.map_text("/elsewhere") == "/elsewhere"
+    assert urls.map_text("/base/x") == "/app/x"
+    assert urls.map_text("/base") == "/app/"
+    assert urls.map_text("http://localhost:9999/base/x") == "/app/x"
+    assert urls.map_text("/elsewhere") == "/elsewhere"
 
 
 def test_default_port_may_be_left_out() -> None:
-    mapper = Mapper("/app", ["service.example"])
+    urls = PageUrls("/app", ["service.example"])
 
-    assert mapper.map_text("http://service.example/x") == "/app/x"
-    assert mapper.map_text("http://service.example:80/x") == "/app/x"
-    assert mapper.map_text("http://service.example:81/x") == "http://service.example:81/x"
+    assert urls.map_text("http://service.example/x") == "/app/x"
+    assert urls.map_text("http://service.example:80/x") == "/app/x"
+    assert urls.map_text("http://service.example:81/x") == "http://service.example:81/x"
 
 
 def test_tls_makes_websockets_secure() -> None:
-    mapper = Mapper("/app", ["localhost:9999"], front="site.example", tls=True)
+    urls = PageUrls("/app", ["localhost:9999"], front="site.example", tls=True)
 
-    assert mapper.map_text("ws://localhost:9999/ws") == "wss://site.example/app/ws"
+    assert urls.map_text("ws://localhost:9999/ws") == "wss://site.example/app/ws"
 
 
 @pytest.mark.parametrize("front", ["a;script-src", "a'b", "a&b", "a,b", ""])
 def test_host_that_could_be_more_than_a_name_is_never_written(front: str) -> None:
-    mapper = Mapper("/app", ["localhost:9999"], front=front)
+    urls = PageUrls("/app", ["localhost:9999"], front=front)
 
-    assert mapper.front == b""
-    assert mapper.map_text("ws://localhost:9999/ws") == "/app/ws"
+    assert urls.front == b""
+    assert urls.map_text("ws://localhost:9999/ws") == "/app/ws"
 
 
 def test_prefix_cannot_end_an_attribute_or_string() -> None:
-    mapper = Mapper("/a'b\"c(d)&e<f", [])
+    urls = PageUrls("/a'b\"c(d)&e<f", [])
 
-    assert mapper.map_text("/x") == "/a%27b%22c%28d%29%26e%3Cf/x"
+    assert urls.map_text("/x") == "/a%27b%22c%28d%29%26e%3Cf/x"
 
 
 def test_empty_prefix_never_names_a_host() -> None:
-    mapper = Mapper("", ["localhost:9999"])
+    urls = PageUrls("", ["localhost:9999"])
 
-    assert mapper.map_text("http://localhost:9999//evil.example") == "/.//evil.example"
-    assert mapper.map_text("/x") == "/x"
+    assert urls.map_text("http://localhost:9999//evil.example") == "/.//evil.example"
+    assert urls.map_text("/x") == "/x"
 
 
 def test_foreign_base_leaves_paths_to_it() -> None:
-    mapper = MAPPER.on_foreign_base()
+    urls = URLS.on_foreign_base()
 
-    assert mapper.map_text("/x") == "/x"
-    assert mapper.map_text("http://localhost:9999/x") == "/app/x"
-    assert MAPPER.map_text("/x") == "/app/x"
+    assert urls.map_text("/x") == "/x"
+    assert urls.map_text("http://localhost:9999/x") == "/app/x"
+    assert URLS.map_text("/x") == "/app/x"
