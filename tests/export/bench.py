@@ -83,7 +83,7 @@ class Bench:
         pairs = [(key.partition(" ")[0], route) for key, route in self.routes.items()]
         self.pairs = pairs
         trusting = [(prefix, _trusting(route)) for prefix, route in pairs]
-        options = {"clear_untrusted_proxy_headers": False}
+        options: dict[str, Any] = {"clear_untrusted_proxy_headers": False}
         proxy = ProxyMiddleware(application, trusting)
         self.proxy = stack.enter_context(serve(proxy, **options))
         self.direct = stack.enter_context(serve(ProxyMiddleware(application, pairs), **options))
@@ -176,7 +176,7 @@ class Front:
         self.bench.handler = answering(answer, closes)
         with RawClient(self.address) as client:
             try:
-                response = client.exchange(raw)
+                response = client.exchange(raw, allow_cut=True)
             except (PeerClosed, ValueError) as error:
                 return {"status": "cut off" if isinstance(error, PeerClosed) else "no HTTP"}
         requests = [request for upstream in upstreams for request in upstream.requests]

@@ -214,7 +214,8 @@ CASES = (
     Case(
         "a response in chunks",
         get("/p/x"),
-        b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"2\r\nab\r\n1\r\nc\r\n0\r\n\r\n",
     ),
     Case("large headers of the response", get("/p/x"), answer("X-Large: " + "x" * 12000)),
     Case("large headers of the request", get("/p/x", "X-Large: " + "x" * 12000)),

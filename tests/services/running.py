@@ -27,7 +27,7 @@ from unittest import mock
 from tests.services.catalog import Service
 from tests.support import eventually, serve
 from wsgiproxy import ProxyMiddleware, Route
-from wsgiproxy.rebase import adapt, mapper, strays
+from wsgiproxy.rebase import adapt, page_urls, strays
 
 __all__ = ["WAYS", "started", "way_to"]
 
@@ -166,7 +166,7 @@ def proxied(
     """This package in waitress; ``layers`` of rebasing: markup, scripts, strays."""
     with ExitStack() as stack:
         if "1" not in layers:
-            stack.enter_context(mock.patch.object(mapper.Mapper, "edit", _no_edit))
+            stack.enter_context(mock.patch.object(page_urls.PageUrls, "edit", _no_edit))
         if "2" not in layers:
             stack.enter_context(mock.patch.object(adapt, "tags_for", _no_tags))
         if "3" not in layers:

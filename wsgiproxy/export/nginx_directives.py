@@ -11,7 +11,7 @@ __all__ = ["Found", "read_options", "read_target"]
 Directive = dict[str, Any]
 
 _TIME = re.compile(r"([0-9]+)(ms|s|m|h|d)?")
-_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, None: 1}
+_UNITS: dict[str | None, float] = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, None: 1}
 _URL = re.compile(r"(https?)://([^/$]+)(/[^$]*)?")
 #: What the proxy tells by itself, with the values that are customary.
 _OWN = frozenset(
@@ -226,7 +226,8 @@ def _servers(scheme: str, name: str, found: Found) -> tuple[list[str], dict[str,
     block = found.upstreams.get(name)
     if block is None:
         return [f"{scheme}://{name}"], {}
-    urls, options = [], {}
+    urls: list[str] = []
+    options: dict[str, Any] = {}
     for directive in block:
         if directive["directive"] != "server":
             continue

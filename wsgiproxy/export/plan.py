@@ -15,6 +15,7 @@ from urllib.parse import unquote
 from ..errors import ConfigurationError
 from ..routing.route import Route
 from ..routing.router import Mount
+from ..settings.options import Option
 from .servers import host as host_of
 from .servers import unix_path
 from .site import Site
@@ -153,7 +154,7 @@ def _needs(site: Site, mount: Mount) -> list[str]:
     return needs
 
 
-def _rows(route: Route) -> Iterable[tuple[str, object]]:
+def _rows(route: Route) -> Iterable[tuple[str, Option]]:
     return route.table().items()
 
 

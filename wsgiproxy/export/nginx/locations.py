@@ -208,10 +208,10 @@ def _response(place: Place) -> Iterator[str]:
             yield f"proxy_cookie_path {pattern('~' + rule.pattern)} {word(_replacement(rule))};"
         for domain in cookie_domains(mount):
             yield f"proxy_cookie_domain {pattern(domain)} {EMPTY};"
-    for name, value in mount.route.response_headers:
+    for name, change in mount.route.response_headers:
         yield f"proxy_hide_header {name};"
-        if value is not None:
-            yield f"add_header {name} {word(value)} always;"
+        if change is not None:
+            yield f"add_header {name} {word(change)} always;"
 
 
 def _passed(place: Place) -> Iterator[str]:
