@@ -74,10 +74,13 @@ def test_response_without_a_body_has_no_length(status: int) -> None:
     assert adapted(status + 1, "Content-Length: 5") == ["Content-Length: 5"]
 
 
-def test_hidden_cookies_are_kept_back_and_nothing_else() -> None:
-    lines = ["Set-Cookie:  sid =1", "Set-Cookie: other=2", "Location: sid=1", "X: sid=1"]
+def test_cookies_become_what_their_keeper_says_and_nothing_else_does() -> None:
+    lines = ["Set-Cookie: sid=1", "Set-Cookie: other=2", "Location: sid=1", "X: sid=1"]
 
-    assert adapted(200, *lines, hidden=("sid",)) == lines[1:]
+    def keep(value: str, mapped: str) -> list[str]:
+        return [] if value.startswith("sid") else [mapped, "more=3"]
+
+    assert adapted(200, *lines, set_cookie=keep) == [lines[1], "Set-Cookie: more=3", *lines[2:]]
 
 
 @pytest.mark.parametrize(

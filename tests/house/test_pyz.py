@@ -71,7 +71,7 @@ def test_file_proxies_with_nothing_installed(
         serving([*command, f"/new_req={upstream.url}"], tmp_path, {"HOME": str(tmp_path)}) as port,
         RawClient(("127.0.0.1", port)) as client,
     ):
-        response = client.exchange(get("/new_req/x?y"))
+        response = client.exchange(get("/new_req/x?y", host="localhost"))
 
     assert (response.status, response.body) == (200, b"ok")
     assert upstream.requests[0].target == "/x?y"

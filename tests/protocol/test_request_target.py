@@ -7,14 +7,8 @@ from urllib.parse import unquote_to_bytes
 import pytest
 
 from wsgiproxy.errors import BadRequest
-from wsgiproxy.protocol.request_target import (
-    climbs,
-    cut,
-    encode_path,
-    encode_query,
-    normal,
-    raw_target,
-)
+from wsgiproxy.protocol.path_readings import climbs, normal
+from wsgiproxy.protocol.request_target import cut, encode_path, encode_query, raw_target
 
 #: Every character that RFC 3986, 3.3 allows in a path as it is.
 PCHARS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@/"

@@ -1,4 +1,4 @@
-"""The hooks of a route: called, and their responses passed on as they are."""
+"""The hooks of a route: called, and their responses passed on as they are; our own redirects."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..protocol.fields import HeaderList
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-__all__ = ["answer_with", "call_hook", "modify", "sendable_body"]
+__all__ = ["answer_with", "call_hook", "modify", "redirect", "sendable_body"]
 
 logger = logging.getLogger("wsgiproxy")
 
@@ -74,3 +74,10 @@ def modify(
     if response.app_iter is not body and hasattr(body, "close"):
         body.close()
     return response.status, response.headerlist, response.app_iter
+
+
+def redirect(status: str, location: str, start_response: StartResponse) -> Iterable[bytes]:
+    """A redirect without a body."""
+    headers = [("Location", location), ("Content-Type", "text/plain"), ("Content-Length", "0")]
+    start_response(status, headers)
+    return []

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from .cookies import read_set_cookie
 from .origins import normal_netloc, same_origin
 from .request_target import path_below
 
@@ -122,7 +123,7 @@ class HeaderUrls(NamedTuple):
         4.1.3.2) and is left as it is.
         """
         pair, *attributes = value.split(";")
-        if pair.strip().lower().startswith("__host-"):
+        if read_set_cookie(value).is_for_whole_host:
             return value
         edited = (self._cookie_attribute(attribute) for attribute in attributes)
         return ";".join([pair, *(text for text in edited if text is not None)])
