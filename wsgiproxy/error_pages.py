@@ -28,6 +28,7 @@ _ADVICE = {
     400: "The request cannot be forwarded as it is.",
     401: "You have to log in before you may use this service.",
     403: "You may not use this service.",
+    421: "This site does not answer for the name in the address. The log tells how to allow it.",
     413: "The request is larger than this service accepts.",
     500: "It could not be found out whether you may use this service.",
     502: "The service behind this address cannot be reached or gave no valid answer.",

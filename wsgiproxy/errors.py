@@ -8,6 +8,7 @@
         ├── Unauthorized        401   nobody is logged in who may use the route
         ├── Forbidden           403   the user may not use the route
         ├── BodyTooLarge        413   the request body is over ``max_body``
+        ├── Misdirected         421   the Host is none of ``allowed_hosts``
         ├── ClientGone          499   the client left; nobody is there to be told
         ├── AuthFailed          500   who may pass, or who the user is, could not be found out
         ├── HookFailed          500   a hook of the route raised an exception
@@ -40,6 +41,7 @@ __all__ = [
     "HijackRefused",
     "HookFailed",
     "LoopDetected",
+    "Misdirected",
     "NoUpstream",
     "ProxyError",
     "TakeoverRefused",
@@ -123,6 +125,16 @@ class BodyTooLarge(ExchangeError):
     """The request body is over the route's ``max_body``."""
 
     status, reason, party, error = 413, "Content Too Large", "client", "http_request_error"
+
+
+class Misdirected(ExchangeError):
+    """The client asked for a host that is none of ours (RFC 9110, 15.5.20).
+
+    The party is the proxy, so that the log says it as a warning: a name that is missing among
+    ``allowed_hosts`` is mended there.
+    """
+
+    status, reason, party, error = 421, "Misdirected Request", "proxy", "http_request_denied"
 
 
 class ClientGone(ExchangeError):

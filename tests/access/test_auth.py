@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import webob
@@ -106,6 +108,8 @@ API = {
     "nothing": {},
     "xhr": {**PAGE, "HTTP_X_REQUESTED_WITH": "XMLHttpRequest"},
     "fetch": {**PAGE, "HTTP_SEC_FETCH_MODE": "cors", "HTTP_SEC_FETCH_DEST": "empty"},
+    "htmx": {**PAGE, "HTTP_HX_REQUEST": "true"},
+    "turbo frame": {**PAGE, "HTTP_TURBO_FRAME": "main"},
     "image": {**PAGE, "HTTP_SEC_FETCH_DEST": "image"},
     "websocket": {**PAGE, "HTTP_UPGRADE": "websocket", "HTTP_CONNECTION": "Upgrade"},
 }
@@ -207,7 +211,12 @@ def test_auth_true_asks_for_the_same_path(upstream: RawUpstream) -> None:
     assert (asked["PATH_INFO"], asked["QUERY_STRING"]) == ("/p/a/b", "q=1")
 
 
-@pytest.mark.parametrize("path", ["/p/a/../b", "/p/a/%2e%2e/b", "/p/a/..;/b", "/p/a\\..\\b"])
+@pytest.mark.parametrize("path", [
+    "/p/a/../b", "/p/a/%2e%2e/b", "/p/a/..;/b", "/p/a\\..\\b", "/p//b", "/p/./b", "/p/%2e/b",
+    "/p/%2fb", "/p/;/b", "/p/.;/b", "/p/\\b", "/p/%5cb", "/p/%70b", "/p/b;x", "/p/b/.", "/p/b//",
+    "/p/b%3bx", "/p/%u0062", "/p/\xc0\xafb", "/p/\xc1\xa2", "/p/\xe0\x80\xafb", "/p/b\x00",
+    "/p/b\n",
+])  # fmt: skip
 def test_path_that_may_mean_another_is_refused_where_the_path_decides(
     upstream: RawUpstream, path: str
 ) -> None:
@@ -215,6 +224,38 @@ def test_path_that_may_mean_another_is_refused_where_the_path_decides(
         assert ask(Application(), upstream, path, auth=auth).status == "400 Bad Request"
     assert not upstream.requests
     assert ask(Application(), upstream, "/p/a/../b").status == "200 OK"
+
+
+@pytest.mark.parametrize("path", [
+    "/p", "/p/", "/p/a/b/", "/p/a b", "/p/100%", "/p/a%zz", "/p/.well-known/x", "/p/a.b", "/p/...",
+    "/p/\xc3\xa9", "/p/\xe0\xa4\x85", "/p/\xe9", "/p/a:@!$&'()*+,=~", "/p/#", "/p/a?b",
+])  # fmt: skip
+def test_path_with_one_reading_passes_where_the_path_decides(
+    upstream: RawUpstream, path: str
+) -> None:
+    answer = ask(Application(), upstream, path, auth=lambda request: True, REQUEST_METHOD="PUT")
+    assert answer.status == "200 OK"
+
+
+ENCODED = ["//", "/./", "/%2e/", "/%2f", "/;/", "/.;/", "/%5c", "/%252f", "/x/%2e%2e/", "/%2e%2f"]
+
+
+@pytest.mark.parametrize("server", ["waitress", "gunicorn-gthread", "werkzeug"])
+def test_callable_that_refuses_a_path_is_not_passed_by_another_spelling(
+    proxied: Proxied, upstream: RawUpstream, server: str
+) -> None:
+    routes = {"/c": {"url": upstream.url, "auth": "tests.access.test_auth:is_public"}}
+    site = proxied(routes, server=server)
+    for start in ["/", *ENCODED]:
+        assert site.get(f"/c{start}private/s.txt").status in (400, 403), start
+    assert site.get("/c/%70rivate/s.txt").status == 403
+    assert site.get("/c/%2570rivate/s.txt").status == 400
+    assert not upstream.requests
+    assert site.get("/c/public/s.txt").body == b"ok"
+
+
+def is_public(request: webob.Request) -> bool:
+    return not request.path_info.startswith("/c/private")
 
 
 def test_mounted_view_that_would_ask_itself_is_refused_at_start() -> None:
@@ -231,6 +272,29 @@ def test_question_that_leads_back_to_the_question_ends(upstream: RawUpstream) ->
     proxy = ProxyMiddleware(app, {"/p": Route(upstream.url, auth="/check")})
     assert call(proxy, "/p/x").status == "500 Internal Server Error"
     assert not upstream.requests
+
+
+@pytest.mark.parametrize("server", ["waitress", "gunicorn-gthread", "werkzeug"])
+@pytest.mark.parametrize(
+    "target", ["//evil.test/", "///evil.test/", "//evil.test//x", "/\\evil.test"]
+)
+def test_way_back_never_leads_to_another_site(
+    proxied: Proxied, upstream: RawUpstream, server: str, target: str
+) -> None:
+    routes = {"/": {"url": upstream.url, "auth": "/check"}}
+    site = proxied(routes, server=server, app="tests.access.test_auth:login_first")
+    response = site.get(target, "Accept: text/html")
+    assert not upstream.requests
+    if target.startswith("/\\") and response.status == 400:
+        return  # as some servers answer a target that no URL can hold
+    assert response.status == 302
+    back = unquote((response.headers.get("Location") or "").partition("next=")[2])
+    assert re.match(r"/[^/\\]", back), back
+
+
+def login_first(environ: Any, start_response: Any) -> Iterable[bytes]:
+    start_response("302 Found", [("Location", "/login?next=/check"), ("Content-Length", "0")])
+    return []
 
 
 # -- callables --------------------------------------------------------------------------------
@@ -311,7 +375,20 @@ ALICE = {"HTTP_COOKIE": "s=alice"}
     ([ALICE, {**ALICE, "REMOTE_ADDR": "192.0.2.2"}], 2),
     ([{}, {}], 2),
     ([{"REMOTE_USER": "a"}, {"REMOTE_USER": "a"}], 1),
-], ids=["same", "path", "cookie", "credentials", "address", "nobody", "user"])  # fmt: skip
+    ([{**ALICE, "HTTP_X_API_KEY": "k"}, ALICE], 2),
+    ([{**ALICE, "HTTP_X_API_KEY": "k"}, {**ALICE, "HTTP_X_API_KEY": "l"}], 2),
+    ([{**ALICE, "HTTP_X_AUTH_TOKEN": "k"}, ALICE], 2),
+    ([{**ALICE, "HTTP_ORIGIN": "http://a"}, {**ALICE, "HTTP_ORIGIN": "http://b"}], 2),
+    ([{**ALICE, "HTTP_SEC_FETCH_SITE": "none"}, {**ALICE, "HTTP_SEC_FETCH_SITE": "cross-site"}], 2),
+    ([{**ALICE, "HTTP_HOST": "a"}, {**ALICE, "HTTP_HOST": "b"}], 2),
+    ([{**ALICE, "SSL_CLIENT_S_DN": "CN=root"}, ALICE], 2),
+    ([{**ALICE, "HTTP_X_REQUEST_ID": "1"}, {**ALICE, "HTTP_X_REQUEST_ID": "2"}], 1),
+    ([{**ALICE, "REMOTE_PORT": "1"}, {**ALICE, "REMOTE_PORT": "2"}], 1),
+    ([{**ALICE, "REQUEST_METHOD": "POST"}, ALICE], 1),
+], ids=[
+    "same", "path", "cookie", "credentials", "address", "nobody", "user", "key", "other key",
+    "token", "origin", "site", "host", "certificate", "request id", "port", "method",
+])  # fmt: skip
 def test_pass_is_remembered_for_the_same_cookie_only(
     upstream: RawUpstream, requests: list[dict[str, Any]], times: int
 ) -> None:
@@ -319,6 +396,26 @@ def test_pass_is_remembered_for_the_same_cookie_only(
     proxy = ProxyMiddleware(app, {"/p": Route(upstream.url, auth="/check", auth_cache=60)})
     assert asked_times(app, proxy, *requests) == times
     assert len(upstream.requests) == len(requests)
+
+
+@pytest.mark.parametrize("header", ["HTTP_X_REQUEST_ID", "HTTP_TRACEPARENT", "HTTP_X_USER"])
+@pytest.mark.parametrize("auth", ["/check", True, callable], ids=str)
+def test_question_to_be_remembered_shows_nothing_that_does_not_count(
+    upstream: RawUpstream, header: str, auth: Any
+) -> None:
+    shown: list[Any] = []
+
+    def decide(request: webob.Request) -> bool:
+        shown.append(request.environ)
+        return True
+
+    app = Application()
+    options = {"auth": decide if callable(auth) else auth, "copy_headers": "X-User"}
+    proxy = ProxyMiddleware(app, {"/p": Route(upstream.url, auth_cache=60, **options)})
+    asked_times(app, proxy, {**ALICE, header: "1"})
+    [question] = shown or app.asked
+    assert header not in question
+    assert question["HTTP_COOKIE"] == "s=alice"
 
 
 def test_pass_is_remembered_with_its_headers(upstream: RawUpstream) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
 from hypothesis import given
@@ -41,6 +41,19 @@ def test_redirect_leads(
     for method in ("GET", "POST", "OPTIONS"):
         answer = call(app, path, REQUEST_METHOD=method, QUERY_STRING=query)
         assert (answer.status, dict(answer.headers)["Location"]) == ("302 Found", location)
+    assert not upstream.requests
+
+
+@pytest.mark.parametrize("raw", [
+    "/p/closed/x", "/p//closed/x", "/p/./closed/x", "/p/%63losed/x", "/p/;/closed/x",
+    "/p/closed;a/x", "/p/%2563losed/x", "/p/%5cclosed/x", "/p/a/../closed/x", "/p/%2fclosed/x",
+])  # fmt: skip
+def test_redirect_that_keeps_somebody_out_holds_for_every_spelling(
+    upstream: RawUpstream, raw: str
+) -> None:
+    app = proxy(upstream, redirects={"^/p/closed/": "/login/"})
+    answer = call(app, unquote(raw), REQUEST_URI=raw)
+    assert (answer.status, dict(answer.headers)["Location"]) == ("302 Found", "/login/x")
     assert not upstream.requests
 
 

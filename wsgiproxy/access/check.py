@@ -2,30 +2,28 @@
 
 The wrapped application is asked by a sub-request, as nginx's ``auth_request`` and Caddy's
 ``forward_auth`` do over the wire, or a callable is. A status of 2xx lets the request pass. What
-else is said goes to a client that loads a page: the way to the login form, mostly. A script or a
-WebSocket cannot follow that, and is told 401 or 403.
+else is said goes to a client that loads a page: a redirect to the login form, mostly. A script or
+a WebSocket cannot follow that, and is told 401 or 403.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
 import logging
 import re
-import threading
-import time
-from collections import OrderedDict
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urljoin
 
 import webob
 
-from .. import error_pages as failures
+from .. import error_pages
 from ..errors import AuthFailed, BadRequest, ExchangeError, Forbidden, Unauthorized
 from ..protocol import fields as headers
+from ..protocol.fetch_metadata import is_page_load
+from ..protocol.path_readings import is_normal, spellings
+from ..protocol.request_target import host_of
 from ..protocol.url_rules import redirect_of
-from .subrequest import Answer, ask, derive, original_uri
+from .passes import Granted, Passes, cacheable, question_key
+from .subrequest import Answer, ask, derive, original_uri, without_body
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
@@ -33,69 +31,76 @@ if TYPE_CHECKING:
     from ..routing.route import Route
     from ..routing.router import Match
 
-__all__ = ["AccessCheck", "Granted", "is_page_load"]
+__all__ = ["AccessCheck", "Granted"]
 
 logger = logging.getLogger("wsgiproxy")
-
-#: Header names and values that the upstream is to get.
-Granted = list[tuple[str, str]]
-
-#: Outcomes that are remembered at once, for each route.
-REMEMBERED = 4096
-_DOTS = re.compile(r"(?:^|[/\\])\.\.(?:[/\\;]|$)")
-_PAGES = frozenset(("document", "iframe", "frame", "embed", "object", "fencedframe"))
 
 
 class AccessCheck:
     """What stands before one route: its ``redirects`` and its ``auth``.
 
+    :param route: whose options say who is asked.
     :param app: the wrapped application, which sub-requests go to.
     """
 
     def __init__(self, route: Route, app: WSGIApplication) -> None:
         self._route = route
         self._app = app
-        self._passes = _Passes(route.auth_cache)
+        self._passes = Passes(route.auth_cache)
+        #: The path that is asked for; ``None`` if it is the request's own.
+        self._path: str | None = route.auth if isinstance(route.auth, str) else None
 
     def enter(self, match: Match, environ: WSGIEnvironment) -> Answer | Granted:
         """The answer for a client that may not pass, or what is granted to one that may.
 
+        :param match: what the request asks of the route.
         :raises AuthFailed: if that could not be found out.
+        :raises BadRequest: for a path that may mean another one, where the path decides.
         """
         route = self._route
         if route.redirects:
-            url = match.prefix + match.raw_path + match.query
-            location = redirect_of(route.redirects, url)
-            if location is not None:
-                return _redirect(location)
+            # A redirect may keep somebody out, so it holds for every reading of the path.
+            for url in spellings(match.prefix, match.raw_path, match.query):
+                location = redirect_of(route.redirects, url)
+                if location is not None:
+                    return _redirect(location)
         if route.auth is None:
             return []
-        if not isinstance(route.auth, str) and _DOTS.search(unquote(match.path)):
+        if self._path is None and not is_normal(match.path or "/"):
             # Whoever decides by path and whoever serves it must mean the same (CVE-2025-32431).
-            raise BadRequest("a path with dots in it, where the path may decide who may pass")
-        return self._asked(environ)
+            raise BadRequest(
+                f"{match.path[:200]!r} may mean another path, where the path may decide who passes"
+            )
+        return self._ask(environ)
 
-    def _asked(self, environ: WSGIEnvironment) -> Answer | Granted:
-        path = self._route.auth if isinstance(self._route.auth, str) else None
-        key = _key(environ, path) if self._route.auth_cache else None
+    def _ask(self, environ: WSGIEnvironment) -> Answer | Granted:
+        question = self._question(environ)
+        key = None
+        if self._route.auth_cache:
+            question = cacheable(question, self._route.copy_headers)
+            key = question_key(question, is_same=self._path is not None)
         known = self._passes.get(key)
         if known is not None:
             return known
-        answer = self._answer(environ, path)
+        answer = self._answer(question)
         if 200 <= answer.code < 300:
             granted = self._granted(answer)
             self._passes.put(key, granted)
             return granted
-        return _refusal(answer, environ, path)
+        return _refusal(answer, environ, self._path)
 
-    def _answer(self, environ: WSGIEnvironment, path: str | None) -> Answer:
+    def _question(self, environ: WSGIEnvironment) -> dict[str, Any]:
+        if self._path is not None or self._route.auth is True:
+            return derive(environ, self._path)
+        # A callable may look at everything but the body, which the upstream needs.
+        return without_body(environ)
+
+    def _answer(self, question: dict[str, Any]) -> Answer:
         auth = self._route.auth
         try:
-            if auth is True or path is not None:
-                return ask(self._app, derive(environ, path))
-            # A callable may look at everything but the body, which the upstream needs.
-            copy = {**environ, "wsgi.input": io.BytesIO(), "CONTENT_LENGTH": "0"}
-            return _from_callable(auth(webob.Request(copy)))
+            if self._path is not None or auth is True:
+                return ask(self._app, question)
+            return _from_callable(auth(webob.Request(question)))
         except ExchangeError:
             raise
         except Exception as error:
@@ -155,7 +160,7 @@ def _refusal(answer: Answer, environ: WSGIEnvironment, path: str | None) -> Answ
         return answer
     answer.close()
     error = Forbidden("not allowed") if code == 403 else Unauthorized("not logged in")
-    status, pairs, body = failures.answer(error, failures.new_request_id(), environ)
+    status, pairs, body = error_pages.answer(error, error_pages.new_request_id(), environ)
     pairs += [("WWW-Authenticate", value) for value in answer.values("WWW-Authenticate")]
     return Answer(status, pairs, [body])
 
@@ -163,25 +168,6 @@ def _refusal(answer: Answer, environ: WSGIEnvironment, path: str | None) -> Answ
 def _is_bare(answer: Answer) -> bool:
     """Whether there is nothing in it to show."""
     return answer.body == [] and answer.code >= 400
-
-
-def is_page_load(environ: Mapping[str, Any]) -> bool:
-    """Whether a person waits for a page, who can be sent to a login form.
-
-    What the browser says of itself decides (Fetch Metadata: ``Sec-Fetch-Mode``, ``-Dest``), and
-    ``Accept`` where it says nothing. No WebSocket is one, and nothing that a script fetches.
-    """
-    if "HTTP_UPGRADE" in environ:
-        return False
-    if environ.get("HTTP_X_REQUESTED_WITH", "").lower() == "xmlhttprequest":
-        return False
-    mode, dest = environ.get("HTTP_SEC_FETCH_MODE"), environ.get("HTTP_SEC_FETCH_DEST")
-    if mode:
-        return bool(mode == "navigate")
-    if dest:
-        return dest in _PAGES
-    accept = environ.get("HTTP_ACCEPT", "").lower()
-    return "text/html" in accept or "application/xhtml+xml" in accept
 
 
 def _led_back(answer: Answer, environ: WSGIEnvironment, path: str | None) -> Answer:
@@ -204,7 +190,7 @@ def _led_back(answer: Answer, environ: WSGIEnvironment, path: str | None) -> Ans
 
 
 def _with_next(location: str, asked: str, wanted: str, environ: WSGIEnvironment) -> str:
-    origin = f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST', '')}"
+    origin = f"{environ['wsgi.url_scheme']}://{host_of(environ)}"
     wanted_by_form = {asked: wanted, origin + asked: origin + wanted}
     url, mark, query = location.partition("?")
     query, hash_mark, fragment = query.partition("#")
@@ -214,54 +200,3 @@ def _with_next(location: str, asked: str, wanted: str, environ: WSGIEnvironment)
         back = wanted_by_form.get(unquote(value))
         parts.append(part if back is None else name + equals + quote(back, safe="/:"))
     return url + mark + "".join(parts) + hash_mark + fragment
-
-
-# -- what is remembered ---------------------------------------------------------------------
-
-
-def _key(environ: WSGIEnvironment, path: str | None) -> bytes | None:
-    """Who the client is, and what it asks if that may matter; ``None`` for nobody in particular.
-
-    A question that is always the same (``path``) has the same answer for every URL. The names
-    of users stay out of memory.
-    """
-    cookie, credentials = environ.get("HTTP_COOKIE"), environ.get("HTTP_AUTHORIZATION")
-    user = environ.get("REMOTE_USER")
-    if not (cookie or credentials or user):
-        return None
-    facts = [cookie, credentials, user, environ.get("REMOTE_ADDR")]
-    facts += [environ.get("HTTP_HOST"), environ["wsgi.url_scheme"]]
-    if path is None:
-        facts += [environ["REQUEST_METHOD"], original_uri(environ)]
-        facts += [environ.get("HTTP_UPGRADE")]
-    return hashlib.sha256(repr(facts).encode()).digest()
-
-
-class _Passes:
-    """Who was let pass lately. Refusals are never remembered: a login counts at once.
-
-    :param seconds: how long; ``None`` for not at all.
-    """
-
-    def __init__(self, seconds: float | None) -> None:
-        self._seconds = seconds or 0.0
-        self._known: OrderedDict[bytes, tuple[float, Granted]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: bytes | None) -> Granted | None:
-        """What was granted, if that holds still."""
-        if key is None:
-            return None
-        with self._lock:
-            until, granted = self._known.get(key, (0.0, []))
-        return granted if until > time.monotonic() else None
-
-    def put(self, key: bytes | None, granted: Granted) -> None:
-        """Remember; the oldest is forgotten if there are too many."""
-        if key is None:
-            return
-        with self._lock:
-            self._known[key] = (time.monotonic() + self._seconds, granted)
-            self._known.move_to_end(key)
-            while len(self._known) > REMEMBERED:
-                self._known.popitem(last=False)

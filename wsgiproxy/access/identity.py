@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ..errors import AuthFailed, ConfigurationError, Forbidden
+from ..protocol import claims
 from ..protocol import fields as rules
 from ..settings.access_kinds import Resolver
 
@@ -87,7 +88,7 @@ class Identity:
                     f"the header {name} would be set twice; name it once among remote_user, "
                     "identity_headers and copy_headers"
                 )
-        self._squashed = frozenset(folded)
+        self._folded = frozenset(folded)
 
     @classmethod
     def of(cls, route: Any) -> Identity:
@@ -96,7 +97,7 @@ class Identity:
         :raises ConfigurationError: for options that contradict each other.
         """
         named: tuple[tuple[str, Any], ...] = ()
-        if route.remote_user is not None or not rules.is_identity(
+        if route.remote_user is not None or not claims.is_identity(
             rules.fold_name(route.remote_user_header)
         ):
             named = ((route.remote_user_header, route.remote_user),)
@@ -118,7 +119,7 @@ class Identity:
         :raises Forbidden: for a name with control characters.
         :raises AuthFailed: if a resolver fails: nobody passes unnamed by mistake.
         """
-        if not self._squashed:
+        if not self._folded:
             return
         for key in [key for key in target if self._is_mine(key)]:
             del target[key]
@@ -131,13 +132,11 @@ class Identity:
             target[_key(name)] = value
 
     def _is_mine(self, key: str) -> bool:
-        return key.startswith("HTTP_") and rules.fold_name(key) in self._squashed
+        return key.startswith("HTTP_") and rules.fold_name(key) in self._folded
 
 
 def _key(name: str) -> str:
-    if "_" in name:
-        return rules.LITERAL + name
-    return "HTTP_" + name.upper().replace("-", "_")
+    return rules.LITERAL + name if "_" in name else rules.environ_key(name)
 
 
 def _resolve(resolver: Resolver | str | None, environ: dict[str, Any], name: str) -> Any:

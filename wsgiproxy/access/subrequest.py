@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import io
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from ..errors import AuthFailed
-from ..protocol.request_target import encode_path
+from ..protocol.request_target import encode_path, host_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-__all__ = ["ROOT", "Answer", "ask", "derive"]
+__all__ = ["ROOT", "Answer", "ask", "derive", "original_uri", "without_body"]
 
 #: Where a view that moved ``SCRIPT_NAME`` to its own URL keeps the application's.
 ROOT = "wsgiproxy.script_name"
@@ -49,6 +49,7 @@ _DROPPED = frozenset(
         "wsgiproxy.start_response",
     )
 )
+# What frameworks keep about the request that an environ belongs to.
 _CACHES = ("webob.", "werkzeug.", "bottle.")
 
 
@@ -81,6 +82,17 @@ class Answer(NamedTuple):
         return self.body
 
 
+def without_body(environ: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of an environ for somebody who may look at everything but the body.
+
+    What a framework has worked out about the original is left out.
+    """
+    copy = {key: value for key, value in environ.items() if not key.startswith(_CACHES)}
+    copy["wsgi.input"] = io.BytesIO()
+    copy["CONTENT_LENGTH"] = "0"
+    return copy
+
+
 def derive(environ: WSGIEnvironment, path: str | None = None) -> dict[str, Any]:
     """The environ of a question: a ``GET`` without a body in the name of the same client.
 
@@ -102,6 +114,8 @@ def derive(environ: WSGIEnvironment, path: str | None = None) -> dict[str, Any]:
         asked["HTTP_" + name] = original
     for name in ("X_ORIGINAL_METHOD", "X_FORWARDED_METHOD"):
         asked["HTTP_" + name] = environ["REQUEST_METHOD"]
+    if host := host_of(environ):
+        asked["HTTP_HOST"] = host
     asked["REQUEST_METHOD"] = "GET"
     asked["REQUEST_URI"] = original
     script = environ.get("SCRIPT_NAME", "")
@@ -120,8 +134,12 @@ def derive(environ: WSGIEnvironment, path: str | None = None) -> dict[str, Any]:
 
 
 def original_uri(environ: WSGIEnvironment) -> str:
-    """Path and query of a request, encoded, from what every server gives."""
-    path = encode_path(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")) or "/"
+    """Path and query of a request, encoded, from what every server gives.
+
+    There is one slash in front: behind ``?next=``, ``//host/`` would lead to another site.
+    """
+    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    path = "/" + encode_path(path).lstrip("/")
     query = environ.get("QUERY_STRING", "")
     return f"{path}?{query}" if query else path
 

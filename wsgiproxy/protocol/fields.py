@@ -9,18 +9,15 @@ from __future__ import annotations
 import re
 
 __all__ = [
-    "CLIENT_CLAIMS",
     "HOP_BY_HOP",
-    "IDENTITY",
     "LITERAL",
     "TOKEN",
     "HeaderList",
     "connection_options",
+    "environ_key",
     "fold_name",
-    "is_claim",
-    "is_identity",
     "is_safe_value",
-    "is_valid_host",
+    "join_name",
     "wire_name",
 ]
 
@@ -47,69 +44,6 @@ HOP_BY_HOP = frozenset(
     )
 )
 
-#: Header fields by which services learn who the user is, folded. From a client they are
-#: a claim to be somebody, so they never pass, whoever sends them.
-IDENTITY = frozenset(
-    (
-        "REMOTEUSER",
-        "REMOTENAME",
-        "REMOTEEMAIL",
-        "REMOTEGROUP",
-        "REMOTEGROUPS",
-        "XREMOTEUSER",
-        "XREMOTENAME",
-        "XREMOTEEMAIL",
-        "XREMOTEGROUP",
-        "XREMOTEGROUPS",
-        "XREMOTEUSERDATA",
-        "REMOTEUSERDATA",
-        "XAUTHENTICATEDUSER",
-        "XAUTHREQUESTUSER",
-        "XAUTHREQUESTEMAIL",
-        "XAUTHREQUESTGROUPS",
-        "XAUTHREQUESTPREFERREDUSERNAME",
-        "XAUTHREQUESTACCESSTOKEN",
-        "XFORWARDEDUSER",
-        "XFORWARDEDEMAIL",
-        "XFORWARDEDGROUPS",
-        "XFORWARDEDPREFERREDUSERNAME",
-        "XFORWARDEDACCESSTOKEN",
-        "XWEBAUTHUSER",
-        "XWEBAUTHNAME",
-        "XWEBAUTHEMAIL",
-        "XWEBAUTHGROUPS",
-        "XPROXYREMOTEUSER",
-        "XSSLCLIENTVERIFY",
-        "XSSLCLIENTSDN",
-        "XSSLCLIENTCERT",
-        "XCLIENTCERT",
-    )
-)
-
-#: What a client might say of itself or of the way it came, folded: believed from a
-#: trusted proxy only. Every other ``X-Forwarded-*`` counts as well.
-CLIENT_CLAIMS = frozenset(
-    (
-        "FORWARDED",
-        "XREALIP",
-        "XCLIENTIP",
-        "XCLUSTERCLIENTIP",
-        "XORIGINALFORWARDEDFOR",
-        "XORIGINALHOST",
-        "XORIGINALURL",
-        "XORIGINALURI",
-        "XREWRITEURL",
-        "XSCRIPTNAME",
-        "XPROXYUSERIP",
-        "XURLSCHEME",
-        "XSCHEME",
-        "FRONTENDHTTPS",
-        "TRUECLIENTIP",
-        "CFCONNECTINGIP",
-        "FASTLYCLIENTIP",
-    )
-)
-
 #: What begins the environ key of a field whose name goes over the wire letter by letter, as
 #: ``REMOTE_USER`` must for old services. No client can make such a key.
 LITERAL = "wsgiproxy.field."
@@ -127,8 +61,7 @@ _SPELLINGS = {
 #: RFC 9110, 5.6.2: what a field name, a method and many values are made of.
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
-# RFC 3986, 3.2.2: what may stand in a Host header, with an optional port.
-_VALID_HOST = re.compile(r"(?:[A-Za-z0-9._~%!$&'()*+;=-]+|\[[0-9A-Fa-f:.v]+\])(?::[0-9]{1,5})?")
+_SEPARATORS = re.compile(r"[^0-9A-Za-z]+")
 
 
 def wire_name(key: str) -> str | None:
@@ -141,25 +74,31 @@ def wire_name(key: str) -> str | None:
     return name if TOKEN.fullmatch(name) else None
 
 
-def fold_name(name: str) -> str:
-    """A header name or environ key, without what spellings of one header differ in.
+def environ_key(name: str) -> str:
+    """The environ key of a header name; the two that CGI has without ``HTTP_`` are those.
 
-    ``Remote-User``, ``remote__user`` and ``HTTP_HTTP_REMOTE_USER`` become the same.
+    :param name: with dashes or underscores, in any case.
     """
-    folded = name.upper().replace("-", "").replace("_", "")
+    key = name.upper().replace("-", "_")
+    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + key
+
+
+def join_name(name: str) -> str:
+    """A header name in capitals, without what is neither letter nor digit."""
+    return _SEPARATORS.sub("", name).upper()
+
+
+def fold_name(name: str) -> str:
+    """A header name or environ key, without what spellings of one header may differ in.
+
+    Servers and frameworks read ``-``, ``_``, ``.`` and whatever else is neither letter nor digit
+    as one and the same: ``Remote-User``, ``remote__user``, ``Remote.User`` and
+    ``HTTP_HTTP_REMOTE_USER`` are all ``REMOTEUSER``.
+    """
+    folded = join_name(name)
     while folded.startswith("HTTP") and folded != "HTTP":
         folded = folded[4:]
     return folded
-
-
-def is_identity(folded: str) -> bool:
-    """Whether this (folded) name tells a service who the user is."""
-    return folded in IDENTITY
-
-
-def is_claim(folded: str) -> bool:
-    """Whether this (folded) name tells where a request came from or went to."""
-    return folded in CLIENT_CLAIMS or folded.startswith("XFORWARDED")
 
 
 def connection_options(value: str) -> set[str]:
@@ -170,8 +109,3 @@ def connection_options(value: str) -> set[str]:
 def is_safe_value(value: str) -> bool:
     """Whether a value may be written to the wire: no control but the tab, latin-1 only."""
     return not _UNSAFE.search(value)
-
-
-def is_valid_host(host: str) -> bool:
-    """Whether this is one well-formed ``Host`` value, ``name[:port]``."""
-    return bool(_VALID_HOST.fullmatch(host))

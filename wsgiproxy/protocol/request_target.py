@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
@@ -12,13 +11,15 @@ from ..errors import BadRequest
 
 __all__ = [
     "PATH_SAFE",
-    "climbs",
+    "authority_of",
     "cut",
     "encode_path",
     "encode_query",
-    "normal",
+    "host_of",
+    "is_under",
     "raw_target",
     "unquote",
+    "with_slash",
 ]
 
 #: What ``quote`` leaves alone in a path: RFC 3986, 3.3 (pchar) and the slash.
@@ -27,7 +28,7 @@ PATH_SAFE = "/:@!$&'()*+,;=~-._"
 _ASCII = "".join(map(chr, range(0x21, 0x7F)))
 _UNUSUAL = re.compile(r"[^\x21\x22\x24-\x3e\x40-\x7e]")
 _INVALID_TARGET = re.compile(r"[\x00-\x20\x7f#]")
-_ABSOLUTE_FORM = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+_ABSOLUTE_FORM = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")
 
 
 def unquote(path: str) -> str:
@@ -35,26 +36,56 @@ def unquote(path: str) -> str:
     return unquote_to_bytes(path.encode("latin-1")).decode("latin-1")
 
 
-def climbs(rest: str) -> bool:
-    """Whether dots lead above where a path begins, at any point of it."""
-    depth = 0
-    for segment in rest.split("/"):
-        if segment == "..":
-            depth -= 1
-        elif segment not in ("", "."):
-            depth += 1
-        if depth < 0:
-            return True
-    return False
+def authority_of(environ: Mapping[str, Any]) -> str | None:
+    """The authority of a target in absolute form, ``GET http://host/path``; else ``None``.
+
+    It may be empty or malformed.
+    """
+    raw = environ.get("REQUEST_URI") or environ.get("RAW_URI") or ""
+    if raw[:1] in ("/", "*", ""):
+        return None
+    match = _ABSOLUTE_FORM.match(raw)
+    return match[1] if match else None
 
 
-def normal(path: str) -> str:
-    """A path as somebody would read it who resolves dots and doubled slashes."""
-    return posixpath.normpath("/" + path.lstrip("/"))
+def host_of(environ: Mapping[str, Any]) -> str:
+    """The host that a request asks for, ``name[:port]``; empty if it names none.
+
+    RFC 9112, 3.2.2: in absolute form the authority replaces what ``Host`` says.
+    """
+    authority = authority_of(environ)
+    host: str = environ.get("HTTP_HOST", "") if authority is None else authority
+    return host
 
 
-def raw_target(environ: Mapping[str, Any], path: str) -> tuple[str, str]:
+def is_under(path: str, prefix: str) -> bool:
+    """Whether a path is the prefix or lies below it, on a segment boundary.
+
+    :param path: a path, maybe with a query or fragment behind it.
+    :param prefix: without a slash at its end; everything lies below the empty one.
+    """
+    return path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("", "/", "?", "#")
+
+
+def with_slash(prefix: str, query: str) -> str:
+    """Where a prefix without its slash is redirected to, so that relative links resolve.
+
+    Path-absolute with exactly one slash in front, so that it cannot lead to another host.
+
+    :param prefix: encoded, without a slash at its end.
+    :param query: with its question mark, or empty.
+    """
+    return "/" + prefix.lstrip("/") + "/" + query
+
+
+def raw_target(
+    environ: Mapping[str, Any], path: str, decode: Callable[[str], str] = unquote
+) -> tuple[str, str]:
     """The path as the client spelt it, and the query with its question mark.
+
+    :param path: the decoded path, one character for each byte.
+    :param decode: makes such a path of an encoded one, as whoever has decoded it did.
+    :raises BadRequest: for a raw target that no request line can hold.
 
     The server's raw target counts only if it says the same as ``SCRIPT_NAME`` and
     ``PATH_INFO``, which an outer middleware may have changed; else these are encoded.
@@ -71,15 +102,14 @@ def raw_target(environ: Mapping[str, Any], path: str) -> tuple[str, str]:
     if not raw_path.isascii():
         raw_path = quote(raw_path.encode("latin-1"), safe=_ASCII)
     # waitress collapses the slashes at the start of PATH_INFO, not of the raw target.
-    if raw_path != path and not _agrees(raw_path, path):
+    if raw_path != path and not _agrees(decode(raw_path), path):
         raw_path = encode_path(path)
     if raw_query != query or not query.isascii():
         return raw_path, encode_query(query)
     return raw_path, mark + raw_query
 
 
-def _agrees(raw_path: str, path: str) -> bool:
-    decoded = unquote(raw_path)
+def _agrees(decoded: str, path: str) -> bool:
     if decoded.lstrip("/") == path.lstrip("/"):
         return True
     # Werkzeug's server puts replacement characters where the bytes are no UTF-8.

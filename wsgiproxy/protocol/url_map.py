@@ -10,6 +10,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from .cookies import read_set_cookie
+from .request_target import is_under
+
 __all__ = ["HeaderUrls"]
 
 _ABSOLUTE = re.compile(r"(?:https?|wss?)://([^/?#\\]*)", re.IGNORECASE)
@@ -54,10 +57,10 @@ class HeaderUrls(NamedTuple):
         return url
 
     def _path_to_client(self, path: str, url: str) -> str:
-        if self.prefix and _is_under(path, self.prefix):
+        if self.prefix and is_under(path, self.prefix):
             return path  # told of its prefix, the upstream has said it already
         if self.base:
-            if not _is_under(path, self.base):
+            if not is_under(path, self.base):
                 return url  # a place that cannot be reached through this prefix
             path = path[len(self.base) :]
             if not path.startswith("/"):
@@ -67,7 +70,7 @@ class HeaderUrls(NamedTuple):
 
     def path_to_upstream(self, path: str) -> str:
         """A public path as the upstream knows it; one outside the prefix as it is."""
-        if self.prefix and _is_under(path, self.prefix):
+        if self.prefix and is_under(path, self.prefix):
             path = path[len(self.prefix) :]
             path = path if path.startswith("/") else "/" + path
         elif self.prefix:
@@ -105,7 +108,7 @@ class HeaderUrls(NamedTuple):
         4.1.3.2) and is left as it is.
         """
         pair, *attributes = value.split(";")
-        if pair.strip().lower().startswith("__host-"):
+        if read_set_cookie(value).is_for_whole_host:
             return value
         edited = (self._cookie_attribute(attribute) for attribute in attributes)
         return ";".join([pair, *(text for text in edited if text is not None)])
@@ -120,18 +123,14 @@ class HeaderUrls(NamedTuple):
         return attribute
 
     def _cookie_path(self, path: str) -> str:
-        if self.prefix and _is_under(path, self.prefix):
+        if self.prefix and is_under(path, self.prefix):
             return path
-        if self.base and _is_under(path, self.base):
+        if self.base and is_under(path, self.base):
             path = path[len(self.base) :] or "/"
-        elif self.base and _is_under(self.base, path.rstrip("/")):
+        elif self.base and is_under(self.base, path.rstrip("/")):
             path = "/"
         return self.prefix + path  # under the prefix whatever it says: the rest is not its own
 
     def _is_own_domain(self, domain: str) -> bool:
         names = {re.sub(r":[0-9]+$", "", host).strip("[]") for host in self.inside}
         return any(name == domain or name.endswith("." + domain) for name in names)
-
-
-def _is_under(path: str, prefix: str) -> bool:
-    return path.startswith(prefix) and (len(path) == len(prefix) or path[len(prefix)] in "/?#")

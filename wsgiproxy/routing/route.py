@@ -50,7 +50,16 @@ class Route(UpstreamOptions):
         "tell the upstream of the client: X-Forwarded-* headers, Forwarded, both or none",
     )
     trusted_proxies: tuple[Any, ...] = option(
-        (), kinds.NETWORKS, "addresses whose X-Forwarded-* and Forwarded headers are believed"
+        (),
+        kinds.NETWORKS,
+        "addresses whose X-Forwarded-For, -Host, -Port, -Prefix, -Proto and Forwarded headers are "
+        "believed; unix: for those who come by a unix socket",
+    )
+    allowed_hosts: tuple[Any, ...] | None = option(
+        None,
+        Kind("hosts", lazy("settings.access_kinds", "read_hosts")),
+        "answer with 421 for every other host: example.org, .example.org (all below it too), "
+        "addresses, or * for any",
     )
     request_headers: tuple[tuple[str, str | None], ...] = option(
         (), kinds.HEADER_CHANGES, "set these headers of the request; an empty value removes one"
@@ -62,6 +71,12 @@ class Route(UpstreamOptions):
         (),
         kinds.NAMES,
         "cookies of the wrapped application, which the upstream neither sees nor sets",
+    )
+    site_cookies: tuple[str, ...] = option(
+        (),
+        kinds.NAMES,
+        "cookies of the wrapped application, of which the upstream sees only those that it has "
+        "set itself",
     )
     max_body: int | None = option(None, kinds.SIZE, "refuse request bodies over this size with 413")
     upgrade: tuple[str, ...] = option(

@@ -8,15 +8,14 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ..errors import BadRequest, ConfigurationError
-from ..protocol.request_target import climbs, cut, encode_path, normal, raw_target, unquote
+from ..protocol.path_readings import climbs, is_ambiguous, normal, readings
+from ..protocol.request_target import cut, encode_path, host_of, raw_target
 from ..settings.options import check_names
 from .route import Route
 
 __all__ = ["Match", "Mount", "Router"]
 
 _encoded = lru_cache(256)(encode_path)  # there are few prefixes
-# Where a path may mean another one to somebody who decodes or normalises it.
-_AMBIGUOUS = re.compile(r"//|/\.|\\|%")
 
 
 class Mount:
@@ -111,7 +110,7 @@ class Router:
         :raises BadRequest: for a path that leaves its prefix once it is decoded or
             normalised, that could be another route's, or that is no valid target.
         """
-        mount = self.find(environ.get("PATH_INFO", ""), environ.get("HTTP_HOST", ""))
+        mount = self.find(environ.get("PATH_INFO", ""), host_of(environ))
         return None if mount is None else self.locate(mount, environ)
 
     def locate(self, mount: Mount, environ: Mapping[str, Any]) -> Match:
@@ -119,29 +118,25 @@ class Router:
 
         :raises BadRequest: see :meth:`match`.
         """
-        path, host = environ.get("PATH_INFO", ""), environ.get("HTTP_HOST", "")
-        script = environ.get("SCRIPT_NAME", "")
-        rest = path[len(mount.path) :]
-        if _AMBIGUOUS.search(path):
-            self._check(mount, path, rest, host)
-        public = script + mount.path
-        raw_path, query = raw_target(environ, script + path)
+        path: str = environ.get("PATH_INFO", "")
+        public = environ.get("SCRIPT_NAME", "") + mount.path
+        raw_path, query = raw_target(environ, environ.get("SCRIPT_NAME", "") + path)
         prefix = _encoded(public)
         raw_rest = cut(raw_path, public, prefix) if public else raw_path
-        return Match(mount, public, prefix, rest, raw_rest, query)
+        if is_ambiguous(path) or raw_rest.startswith("//"):
+            self._check(mount, raw_rest, host_of(environ))
+        return Match(mount, public, prefix, path[len(mount.path) :], raw_rest, query)
 
-    def _check(self, mount: Mount, path: str, rest: str, host: str) -> None:
-        """The most decoded reading of a path must stay with this route and prefix."""
-        for _ in range(3):
-            path, rest = path.replace("\\", "/"), rest.replace("\\", "/")
-            if climbs(rest):
-                raise BadRequest(f"{path!r} leaves the prefix {mount.prefix!r}")
-            if self.find(normal(path), host) is not mount:
-                raise BadRequest(f"{path!r} may mean another route than {mount.prefix!r}")
-            decoded = unquote(path)
-            if decoded == path:
-                return
-            path, rest = decoded, unquote(rest)
+    def _check(self, mount: Mount, raw_path: str, host: str) -> None:
+        """Every reading of what goes upstream must stay with this route and below its prefix.
+
+        :param raw_path: what follows the prefix, as it goes upstream.
+        """
+        for reading in readings(raw_path or "/"):
+            if climbs(reading):
+                raise BadRequest(f"{raw_path[:200]!r} leaves the prefix {mount.prefix!r}")
+            if self.find(mount.path + normal(reading), host) is not mount:
+                raise BadRequest(f"{raw_path[:200]!r} may mean another route than {mount.prefix!r}")
 
 
 def _as_route(given: Any, defaults: Mapping[str, Any], prefix: str) -> Route:

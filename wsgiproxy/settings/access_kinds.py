@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..protocol.fields import HOP_BY_HOP, TOKEN
+from ..protocol.hosts import Pattern, read_pattern
 from .kinds import import_object, is_none, is_true
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "read_auth",
     "read_field_name",
     "read_field_names",
+    "read_hosts",
     "read_resolver",
     "read_resolvers",
 ]
@@ -92,3 +94,13 @@ def read_auth(value: Any) -> str | bool | Callable[..., Any] | None:
         return text
     found: Callable[..., Any] = import_object(text, callable, "callable")
     return found
+
+
+def read_hosts(value: Any) -> tuple[Pattern, ...] | None:
+    """Hosts that are ours, in a list or with spaces or commas between; ``None`` if not told."""
+    if value is None:
+        return None
+    names = value.replace(",", " ").split() if isinstance(value, str) else list(value)
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{value!r} is no list of hosts; write them with spaces between")
+    return tuple(read_pattern(name) for name in names)

@@ -21,6 +21,7 @@ __all__ = [
     "SECONDS",
     "SIZE",
     "TEXT",
+    "UNIX",
     "choice",
     "import_object",
     "is_none",
@@ -97,13 +98,21 @@ def _names(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+#: Stands for every peer of a unix socket, among networks.
+UNIX = "unix:"
+
+
 def _networks(value: Any) -> tuple[Any, ...]:
     try:
-        return tuple(ipaddress.ip_network(str(item), strict=False) for item in _names(value))
+        return tuple(_network(str(item)) for item in _names(value))
     except ValueError:
         raise ValueError(
-            f"{value!r} is no list of addresses; write for example 10.0.0.0/8 127.0.0.1"
+            f"{value!r} is no list of addresses; write for example 10.0.0.0/8 127.0.0.1, or unix:"
         ) from None
+
+
+def _network(text: str) -> Any:
+    return UNIX if text in ("unix", UNIX) else ipaddress.ip_network(text, strict=False)
 
 
 def _header_changes(value: Any) -> tuple[tuple[str, str | None], ...]:
