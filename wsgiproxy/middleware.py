@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import error_pages
+from .access.hosts import hosts_of
 from .errors import ExchangeError
 from .forwarding.forwarder import Forwarder
 from .forwarding.limits import Limits, RouteState
 from .forwarding.prepare import pseudonym
+from .protocol.request_target import encode_path, host_of
 from .routing.route import Route
 from .routing.router import Mount, Router
 
@@ -31,6 +33,8 @@ class ProxyMiddleware:
         :class:`~wsgiproxy.Route`; or pairs of prefix and route.
     :param route_defaults: options for the routes that are given as URLs.
     :raises ConfigurationError: for a prefix, a URL or an option that cannot work.
+    :ivar hosts: finds out which hosts are ours for routes without ``allowed_hosts``; ``None`` for
+        any. A Django application's ``ALLOWED_HOSTS`` by default, and Flask's ``TRUSTED_HOSTS``.
     :ivar failures: how often each kind of failure happened, by the name of the error.
 
     ::
@@ -51,6 +55,7 @@ class ProxyMiddleware:
         self.app = app
         self.router = Router(routes, route_defaults)
         self.failures: Counter[str] = Counter()
+        self.hosts = hosts_of(app)
         self._candidates = self.router.candidates
         mounts = self.router.mounts
         limits = Limits()
@@ -63,7 +68,7 @@ class ProxyMiddleware:
         """Answer one request, here or in the wrapped application."""
         path = environ.get("PATH_INFO", "")
         if self._candidates(path):
-            mount = self.router.find(path, environ.get("HTTP_HOST", ""))
+            mount = self.router.find(path, host_of(environ))
             if mount is not None:
                 return Forwarder(self._states[mount], environ, start_response).run()
         return self.app(environ, start_response)
@@ -78,6 +83,7 @@ class ProxyMiddleware:
             report=self._report,
             check=_check(route, self.app) if route.auth or route.redirects else None,
             identity=_identity(route) if route.tells_identity else None,
+            hosts=lambda: None if self.hosts is None else self.hosts(),
         )
 
     def _report(
@@ -90,7 +96,9 @@ class ProxyMiddleware:
         """Count and log a failure; the id of its log line."""
         request_id = error_pages.new_request_id()
         self.failures[type(error).__name__] += 1
-        error_pages.log_failure(error, request_id, environ, prefix=mount.prefix, seconds=seconds)
+        # Under a framework's view, SCRIPT_NAME is the view's own prefix.
+        prefix = encode_path(environ.get("SCRIPT_NAME", "") + mount.path)
+        error_pages.log_failure(error, request_id, environ, prefix=prefix, seconds=seconds)
         return request_id
 
 
@@ -107,7 +115,6 @@ def _identity(route: Route) -> Identity:
 
 
 def _with_strays(app: WSGIApplication, mounts: Iterable[Mount]) -> WSGIApplication:
-    from .protocol.request_target import encode_path
     from .rebase import Strays
 
     return Strays(app, [(encode_path(m.path), m.host) for m in mounts if m.route.rebase])

@@ -20,14 +20,38 @@ IDENTITY = [
     *("X-WEBAUTH-USER: root", "X-Authenticated-User: root", "X-Remote-Group: wheel"),
     *("HTTP-Remote-User: root", "HTTP-HTTP-Remote-User: root", "Remote-Groups: wheel"),
 ]
+#: One or more of each kind of software that tells a service who the user is.
+OTHERS = [
+    *("Client-Cert", "Client-Cert-Chain", "Ssl-Client-Cert", "Ssl-Client-Verify"),
+    *("X-Ssl-Client-S-Dn", "X-Client-Cert", "X-Client-Cert-Hash", "X-Client-Verify"),
+    *("X-Auth-User", "X-Auth-Username", "X-User", "X-User-Email", "X-Username"),
+    *("X-Authentik-Username", "X-Authentik-Meta-App", "X-Goog-Authenticated-User-Email"),
+    *("X-Goog-Iap-Jwt-Assertion", "X-Amzn-Oidc-Identity", "X-Amzn-Oidc-Data"),
+    *("X-Amzn-Mtls-Clientcert-Subject", "X-Ms-Client-Principal"),
+    *("X-Ms-Client-Principal-Name", "X-Ms-Token-Aad-Id-Token", "Tailscale-User-Login"),
+    *("Tailscale-Name", "X-Vouch-User", "X-Vouch-Idp-Claims-Groups"),
+    *("Cf-Access-Authenticated-User-Email", "Cf-Access-Jwt-Assertion"),
+    *("X-Pomerium-Claim-Email", "X-Consumer-Username", "X-WebAuth-Role"),
+    *("X-Remote-Extra-Scopes", "X-Auth-Request-Roles", "Oidc-Claim-Sub"),
+    *("Shib-Session-Id", "Eppn", "Auth-User", "X-Forwarded-Client-Cert"),
+    *("X-Forwarded-Tls-Client-Cert", "X-Forwarded-User", "Teleport-Jwt-Assertion"),
+]
+#: What a server or a framework may read as dashes: all that is neither letter nor digit.
+SEPARATORS = ".~+!#$%&'*^`|"
+SPELLINGS = [
+    f"{name.replace('-', mark)}: root"
+    for name in ("Remote-User", "X-Auth-User", "X-Authentik-Uid")
+    for mark in SEPARATORS
+] + ["Remote.-_User: root", "-Remote-User-: root", "http.remote.user: root"]
 UNDERSCORED = ["Remote_User: root", "HTTP_REMOTE_USER: root", "X_Remote_User: root"]
 
 
 @pytest.mark.parametrize("server", ["waitress", "werkzeug", "cheroot", "wsgiref"])
 def test_identity_from_a_client_never_reaches_the_upstream(proxied: Proxied, server: str) -> None:
     site = proxied(server=server)
+    others = [f"{name}: root" for name in OTHERS]
 
-    for header in IDENTITY + UNDERSCORED:
+    for header in IDENTITY + UNDERSCORED + SPELLINGS + others:
         site.get("/p/x", header)
 
     assert site.upstream.requests
@@ -36,13 +60,46 @@ def test_identity_from_a_client_never_reaches_the_upstream(proxied: Proxied, ser
         assert b"wheel" not in request.head
 
 
-@pytest.mark.parametrize("header", IDENTITY)
+@pytest.mark.parametrize("header", IDENTITY + [f"{name}: root" for name in OTHERS])
 def test_identity_from_a_trusted_proxy_is_no_more_than_a_claim(
     proxied: Proxied, header: str
 ) -> None:
     headers = sent(open_site(proxied, trusted_proxies="127.0.0.1"), header)
 
     assert not {"root", "wheel"} & {value for _, value in headers}
+
+
+def test_credentials_and_names_that_only_resemble_claims_pass(proxied: Proxied) -> None:
+    names = [
+        *("Authorization", "X-Auth-Token", "X-Api-Key", "X-User-Id", "Cf-Access-Client-Id"),
+        *("Http-Host", "X-Http-Method-Override", "X-Userland", "Authority", "X-Remote-Control"),
+    ]
+    headers = sent(proxied(), *(f"{name}: kept" for name in names))
+
+    assert [name for name in names if headers.get(name) != "kept"] == []
+
+
+@pytest.mark.parametrize("spelling", [
+    "X-Api-Key", "X--Api-Key", "X.Api.Key", "x~api~key", "HTTP-X-Api-Key", "X-ApiKey",
+])  # fmt: skip
+@pytest.mark.parametrize("value", ["secret", ""])
+def test_header_that_the_route_sets_is_cleared_in_every_spelling(
+    proxied: Proxied, spelling: str, value: str
+) -> None:
+    headers = sent(proxied(request_headers={"X-Api-Key": value}), f"{spelling}: forged")
+
+    assert "forged" not in {text for _, text in headers}
+    assert headers.get("X-Api-Key") == (value or None)
+
+
+@pytest.mark.parametrize("header", [
+    "Transfer.Encoding: chunked", "Content.Length: 99", "Content~Type: text/evil", "T-E: trailers",
+    "Keep.Alive: 5", "Proxy.Connection: close", "Up.grade: h2c",
+])  # fmt: skip
+def test_framing_in_another_spelling_never_passes(proxied: Proxied, header: str) -> None:
+    headers = sent(proxied(), header)
+
+    assert header.partition(": ")[2] not in {text for _, text in headers}
 
 
 CLAIMS = [
@@ -66,6 +123,20 @@ CLAIMS = [
     "X-Original-Host: evil",
     "X-Rewrite-URL: /evil",
     "X-Script-Name: /evil",
+    "X.Forwarded.For: 6.6.6.6",
+    "X~Forwarded~Host: evil",
+    "X+Real+IP: 6.6.6.6",
+    "Client-IP: 6.6.6.6",
+    "X-Remote-Addr: 6.6.6.6",
+    "Wl-Proxy-Client-IP: 6.6.6.6",
+    "Fly-Client-IP: 6.6.6.6",
+    "X-Envoy-Original-Path: /evil",
+    "X-Sendfile-Type: evil",
+]
+#: Those that count if a trusted proxy says them.
+BELIEVED = [
+    *("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Port"),
+    *("X-Forwarded-Prefix", "X-Forwarded-Proto"),
 ]
 
 
@@ -140,6 +211,35 @@ def test_claims_of_a_trusted_proxy_are_passed_on_and_added_to(
     assert headers.get("X-Forwarded-Host") == "public.example"
     assert headers.get("X-Forwarded-Port") == "443"
     assert headers.get("X-Forwarded-Prefix") == "/site/p"
+
+
+@pytest.mark.parametrize("style", ["x-forwarded", "rfc7239", "both", "none"])
+def test_only_what_the_readme_names_is_believed_of_a_trusted_proxy(
+    proxied: Proxied, style: str
+) -> None:
+    site = open_site(proxied, trusted_proxies="127.0.0.1", forwarded=style)
+    claims = [line for line in CLAIMS if line.partition(":")[0] not in BELIEVED]
+
+    for line in claims:
+        if "_" not in line:  # underscores are dashes to a server, who knows that it trusts
+            site.get("/p/x", line)
+
+    for request in site.upstream.requests:
+        assert not any(word in request.head for word in (b"6.6.6.6", b"evil"))
+
+
+@pytest.mark.parametrize(("line", "name", "told"), [
+    ("X-Forwarded-Prefix: //evil", "X-Forwarded-Prefix", "/p"),
+    ("X-Forwarded-Prefix: /\\evil", "X-Forwarded-Prefix", "/p"),
+    ("X-Forwarded-Prefix: evil", "X-Forwarded-Prefix", "/p"),
+    ("X-Forwarded-Prefix: /", "X-Forwarded-Prefix", "/p"),
+    ("X-Forwarded-Port: evil", "X-Forwarded-Port", "80"),
+    ("X-Forwarded-For:", "X-Forwarded-For", "127.0.0.1"),
+])  # fmt: skip
+def test_nonsense_of_a_trusted_proxy_is_not_taken(
+    proxied: Proxied, line: str, name: str, told: str
+) -> None:
+    assert sent(open_site(proxied, trusted_proxies="127.0.0.1"), line).get(name) == told
 
 
 def test_claims_of_an_untrusted_proxy_are_replaced(proxied: Proxied) -> None:

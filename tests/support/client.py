@@ -139,9 +139,11 @@ class RawClient(Wire):
         return self.ended
 
 
-def get(target: str, *headers: str | tuple[str, str], method: str = "GET") -> bytes:
-    """The bytes of a request without a body, ``Host: front`` first."""
-    return message(f"{method} {target} HTTP/1.1", ("Host: front", *headers))
+def get(
+    target: str, *headers: str | tuple[str, str], method: str = "GET", host: str = "front"
+) -> bytes:
+    """The bytes of a request without a body, ``Host`` first."""
+    return message(f"{method} {target} HTTP/1.1", (f"Host: {host}", *headers))
 
 
 def post(target: str, body: bytes, *headers: str | tuple[str, str], method: str = "POST") -> bytes:

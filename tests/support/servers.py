@@ -30,12 +30,14 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from . import apps
-from .deadline import DEADLINE
+from .deadline import DEADLINE, eventually
 
-__all__ = ["GUNICORN", "SERVERS", "Address", "serve"]
+__all__ = ["GUNICORN", "SERVERS", "UNIX_SERVERS", "Address", "serve", "serve_unix"]
 
 GUNICORN = ("gunicorn-sync", "gunicorn-gthread", "gunicorn-gevent")
 SERVERS = ("waitress", *GUNICORN, "werkzeug", "cheroot", "wsgiref")
+#: Those that can listen on a unix socket.
+UNIX_SERVERS = ("waitress", "gunicorn-sync", "gunicorn-gthread", "cheroot")
 ROOT = Path(__file__).parents[2]
 
 
@@ -77,6 +79,18 @@ def serve(application: Any, server: str = "waitress", **options: Any) -> Iterato
         yield address
 
 
+@contextlib.contextmanager
+def serve_unix(spec: dict[str, Any], server: str, path: Path) -> Iterator[str]:
+    """Run a spec on a unix socket; yields the socket's path, as :class:`RawClient` takes it."""
+    if server in GUNICORN:
+        with serve(spec, server, bind=f"unix:{path}"):
+            eventually(path.exists, what="gunicorn listens")
+            yield str(path)
+        return
+    with _ON_UNIX[server](apps.build(spec), str(path)):
+        yield str(path)
+
+
 def _app(spec: dict[str, Any]) -> Any:
     os.environ["TEST_SITE"] = json.dumps(spec)
     return apps.create()
@@ -84,11 +98,31 @@ def _app(spec: dict[str, Any]) -> Any:
 
 @contextlib.contextmanager
 def _waitress(application: Any, **options: Any) -> Iterator[Address]:
-    from waitress import create_server, wasyncore
+    from waitress import create_server
 
     settings = {"host": "127.0.0.1", "port": 0, "threads": 8, "channel_request_lookahead": 5}
     sockets: dict[int, Any] = {}
     server = create_server(application, map=sockets, **(settings | options))
+    with _waitress_loop(server, sockets):
+        yield Address(str(server.effective_host), int(server.effective_port))
+
+
+@contextlib.contextmanager
+def _waitress_on_unix(application: Any, path: str) -> Iterator[None]:
+    from waitress import create_server
+
+    sockets: dict[int, Any] = {}
+    options = {"clear_untrusted_proxy_headers": False, "channel_request_lookahead": 5}
+    with _waitress_loop(
+        create_server(application, map=sockets, unix_socket=path, **options), sockets
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def _waitress_loop(server: Any, sockets: dict[int, Any]) -> Iterator[None]:
+    from waitress import wasyncore
+
     stopping = threading.Event()
 
     def loop() -> None:
@@ -97,7 +131,7 @@ def _waitress(application: Any, **options: Any) -> Iterator[Address]:
 
     with _thread(loop):
         try:
-            yield Address(str(server.effective_host), int(server.effective_port))
+            yield
         finally:
             stopping.set()
             server.pull_trigger()
@@ -155,11 +189,25 @@ def _cheroot(application: Any, **options: Any) -> Iterator[Address]:
 
     settings: dict[str, Any] = {"numthreads": 8, "shutdown_timeout": 1, "server_name": "front"}
     server = Server(("127.0.0.1", 0), application, **(settings | options))
+    with _cheroot_loop(server):
+        yield Address(*server.bind_addr[:2])
+
+
+@contextlib.contextmanager
+def _cheroot_on_unix(application: Any, path: str) -> Iterator[None]:
+    from cheroot.wsgi import Server
+
+    with _cheroot_loop(Server(path, application, numthreads=2, shutdown_timeout=1)):
+        yield
+
+
+@contextlib.contextmanager
+def _cheroot_loop(server: Any) -> Iterator[None]:
     setattr(server, "error_log", lambda *_, **__: None)  # noqa: B010 - it is a method
     server.prepare()
     with _thread(server.serve):
         try:
-            yield Address(*server.bind_addr[:2])
+            yield
         finally:
             server.stop()
 
@@ -229,3 +277,4 @@ _IN_PROCESS: dict[str, Any] = {
     "cheroot": _cheroot,
     "wsgiref": _wsgiref,
 }
+_ON_UNIX: dict[str, Any] = {"waitress": _waitress_on_unix, "cheroot": _cheroot_on_unix}

@@ -17,6 +17,7 @@ from ..errors import (
 )
 from ..protocol.fields import HeaderList
 from ..protocol.http1 import Head
+from ..protocol.request_target import with_slash
 from ..protocol.upgrade import announce, asked_for, check, switching_head
 from ..routing.router import Match
 from ..servers.disconnect import DisconnectWatch
@@ -102,7 +103,7 @@ class Forwarder:
             if self._lacks_slash():
                 return self._redirect()
             # 2. Claims: who the client is, and whether it may pass.
-            self.client = client_of(self.environ, self.route)
+            self.client = client_of(self.environ, self.route, self.state.hosts())
             answer = self._check_access()
             if answer is not None:
                 return answer
@@ -150,8 +151,7 @@ class Forwarder:
         )
 
     def _redirect(self) -> Iterable[bytes]:
-        # Path-absolute with exactly one slash in front, so that it cannot lead elsewhere.
-        location = "/" + self.match.prefix.lstrip("/") + "/" + self.match.query
+        location = with_slash(self.match.prefix, self.match.query)
         headers = [("Location", location), ("Content-Type", "text/plain"), ("Content-Length", "0")]
         self.start_response("308 Permanent Redirect", headers)
         return []
@@ -172,7 +172,12 @@ class Forwarder:
     def _prepare(self) -> webob.Request:
         self.protocol = asked_for(self.environ, self.route.upgrade)
         request = prepare_request(
-            self.environ, self.match, self.client, self.state.via, self.server
+            self.environ,
+            self.match,
+            self.client,
+            self.state.via,
+            self.server,
+            self.state.cookies,
         )
         if self.state.identity is not None:
             self.state.identity.apply(request.environ, self.environ, self.granted)
@@ -318,10 +323,14 @@ class Forwarder:
         headers = adapt_headers(
             head,
             lambda: url_map(self.match, self.client, self.server),
-            self.route.hide_cookies,
+            self._set_cookie,
             self.route.response_headers,
         )
         return status_line(head), headers
+
+    def _set_cookie(self, value: str, mapped: str) -> list[str]:
+        prefix, path = self.match.prefix, self.match.path
+        return self.state.cookies.to_client(value, mapped, self.environ, prefix, path)
 
     # -- 7. body
 

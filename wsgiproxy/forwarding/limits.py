@@ -8,8 +8,10 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..access.cookies import Cookies
 from ..error_pages import SERVERS
 from ..errors import ExchangeError, UpgradeUnsupported
+from ..protocol.hosts import Pattern
 from ..routing.router import Match, Mount
 from ..servers.threads import thread_pool_of, threads_of
 from .slots import Bulkhead, Held, Slots, default_tunnels, share_of
@@ -92,10 +94,14 @@ class RouteState:
     :param report: told of every failure.
     :param check: decides who may pass, if anything does.
     :param identity: tells the upstream who the user is, if it is to know.
+    :param hosts: finds out which hosts are ours where the route does not say it.
+    :ivar cookies: whose cookies are whose.
     """
 
     __slots__ = (
         "check",
+        "cookies",
+        "hosts",
         "identity",
         "in_flight",
         "limits",
@@ -116,6 +122,7 @@ class RouteState:
         report: Report,
         check: AccessCheck | None,
         identity: Identity | None,
+        hosts: Callable[[], tuple[Pattern, ...] | None] = lambda: None,
     ) -> None:
         route = mount.route
         self.mount = mount
@@ -125,6 +132,8 @@ class RouteState:
         self.report = report
         self.check = check
         self.identity = identity
+        self.hosts = hosts
+        self.cookies = Cookies(route.hide_cookies, route.site_cookies)
         self.tunnels = Slots(default_tunnels() if route.max_tunnels is None else route.max_tunnels)
         self.in_flight = Bulkhead(route.max_in_flight, "requests are in flight")
 

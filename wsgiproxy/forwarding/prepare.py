@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import socket
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -10,12 +11,15 @@ from typing import Any
 
 from webob import Request
 
+from ..access.cookies import Cookies
 from ..errors import LoopDetected
 from ..protocol import fields as rules
+from ..protocol.claims import is_unwanted
+from ..protocol.fields import environ_key, fold_name
 from ..protocol.url_map import HeaderUrls
 from ..routing.router import Match
 from ..upstream import Server
-from .client import Client
+from .client import Client, address_of
 
 __all__ = ["CODING", "prepare_request", "pseudonym", "readdress", "url_map"]
 
@@ -23,6 +27,8 @@ __all__ = ["CODING", "prepare_request", "pseudonym", "readdress", "url_map"]
 _PLAIN_CONNECTION = frozenset(("keep-alive", "close", "Keep-Alive", "Close", ""))
 # What Connection may never take away (RFC 9110, 7.6.1): it would change the message.
 _UNREMOVABLE = frozenset(("host", "content-length", "content-type", "transfer-encoding"))
+# A prefix that cannot be taken for another host.
+_PLAIN_PREFIX = re.compile(r"/[^/\\\x00-\x20\x7f][^\\\x00-\x20\x7f]*")
 #: Where the clone remembers how the body comes in, once the header itself is gone.
 CODING = "wsgiproxy.transfer_encoding"
 
@@ -53,27 +59,35 @@ def readdress(environ: dict[str, Any], old: Server, new: Server) -> None:
 
 
 @lru_cache(64)
-def _unwanted(keys: tuple[str, ...], trusted: bool) -> tuple[str, ...]:
+def _unwanted(keys: tuple[str, ...], trusted: bool, ours: frozenset[str]) -> tuple[str, ...]:
     """The keys of an environ that are not for the upstream.
+
+    :param ours: the folded names of fields that the route sets itself.
 
     Clients send the same names again and again, so this is worked out once for each set of
     them; for few sets only, because a client may send names without end.
     """
-    return tuple(key for key in keys if key.startswith("HTTP_") and _is_unwanted(key[5:], trusted))
-
-
-def _is_unwanted(name: str, trusted: bool) -> bool:
-    folded = rules.fold_name(name)
-    return (
-        name.lower().replace("_", "-") in rules.HOP_BY_HOP
-        or folded == "PROXY"  # CVE-2016-5385
-        or rules.is_identity(folded)
-        or (rules.is_claim(folded) and not trusted)
+    return tuple(
+        key
+        for key in keys
+        if key.startswith("HTTP_")
+        and (is_unwanted(key[5:], trusted) or (ours and fold_name(key) in ours))
     )
 
 
+@lru_cache(64)
+def _set_by(changes: tuple[tuple[str, str | None], ...]) -> frozenset[str]:
+    """The folded names of what ``request_headers`` sets, whose other spellings must not pass."""
+    return frozenset(fold_name(name) for name, _ in changes)
+
+
 def prepare_request(
-    environ: dict[str, Any], match: Match, client: Client, via: str, server: Server
+    environ: dict[str, Any],
+    match: Match,
+    client: Client,
+    via: str,
+    server: Server,
+    cookies: Cookies,
 ) -> Request:
     """A request over a copy of the environ, as the upstream is to see it.
 
@@ -82,15 +96,17 @@ def prepare_request(
 
     :param via: our own name among proxies, see :func:`pseudonym`.
     :param server: the one of the upstream that was chosen.
+    :param cookies: whose cookies are whose.
     :raises LoopDetected: if the request has been here before.
     """
+    changes = match.mount.route.request_headers
     copy = environ.copy()
-    for key in _unwanted(tuple(environ), client.trusted):
+    for key in _unwanted(tuple(environ), client.trusted, _set_by(changes)):
         del copy[key]
     connection = environ.get("HTTP_CONNECTION", "")
     if connection not in _PLAIN_CONNECTION:
         for name in rules.connection_options(connection) - _UNREMOVABLE:
-            copy.pop("HTTP_" + name.upper().replace("-", "_"), None)
+            copy.pop(environ_key(name), None)
     if match.mount.route.strip_prefix:
         copy["SCRIPT_NAME"], copy["PATH_INFO"] = match.public, match.path or "/"
     _set_addresses(copy, match, client, server)
@@ -99,15 +115,14 @@ def prepare_request(
     if "HTTP_TRANSFER_ENCODING" in environ:
         copy[CODING] = environ["HTTP_TRANSFER_ENCODING"]
     if "HTTP_COOKIE" in copy:
-        _set_cookies(copy, match)
-    for name, value in match.mount.route.request_headers:
+        _set_cookies(copy, environ, match, cookies)
+    for name, value in changes:
         _set_header(copy, name, value)
     return Request(copy)
 
 
 def _set_header(environ: dict[str, Any], name: str, value: str | None) -> None:
-    key = name.upper().replace("-", "_")
-    key = key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + key
+    key = environ_key(name)
     if value is None:
         environ.pop(key, None)
     else:
@@ -130,12 +145,13 @@ def _set_addresses(copy: dict[str, Any], match: Match, client: Client, server: S
     if route.host == "client":
         return
     for key in _ADDRESS_KEYS:
-        if key in copy:
+        if key in copy and client.verified:
             copy[key] = url_map(match, client, server).to_upstream(copy[key])
 
 
-#: Headers with URLs of our own site. A foreign ``Origin`` is never translated: the
-#: upstream's defence against forged requests lives on it.
+#: Headers with URLs of our own site. A foreign ``Origin`` is never translated, nor one that only
+#: agrees with a host that nobody vouches for: the upstream's defence against forged requests
+#: lives on it.
 _ADDRESS_KEYS = ("HTTP_ORIGIN", "HTTP_REFERER")
 
 
@@ -145,11 +161,11 @@ def _set_forwarded(
     style = match.mount.route.forwarded
     if style == "none":
         return
-    peer = environ.get("REMOTE_ADDR", "")
+    peer = address_of(environ)
     if style != "rfc7239":
         claims = copy.copy() if client.trusted else {}
-        copy["HTTP_X_FORWARDED_FOR"] = peer
         copy.update(_forwarded_facts(client, match.prefix))
+        _set_chain(copy, claims.get("HTTP_X_FORWARDED_FOR", ""), peer)
         if claims:
             _continue_claims(copy, claims)
     if style != "x-forwarded":
@@ -169,15 +185,22 @@ def _forwarded_facts(client: Client, prefix: str) -> dict[str, str]:
     return {**facts, "HTTP_X_FORWARDED_PREFIX": prefix} if prefix else facts
 
 
+def _set_chain(copy: dict[str, Any], before: str, peer: str) -> None:
+    """``X-Forwarded-For``: none at all rather than an empty one, where the peer has no address."""
+    chain = ", ".join(filter(None, (before, peer)))
+    if chain:
+        copy["HTTP_X_FORWARDED_FOR"] = chain
+    else:
+        copy.pop("HTTP_X_FORWARDED_FOR", None)
+
+
 def _continue_claims(copy: dict[str, Any], claims: Mapping[str, Any]) -> None:
-    """Put what a trusted proxy has said in front of our own, or in its place."""
-    if "HTTP_X_FORWARDED_FOR" in claims:
-        peers = (claims["HTTP_X_FORWARDED_FOR"], copy["HTTP_X_FORWARDED_FOR"])
-        copy["HTTP_X_FORWARDED_FOR"] = ", ".join(peers)
-    if "HTTP_X_FORWARDED_PORT" in claims:
-        copy["HTTP_X_FORWARDED_PORT"] = claims["HTTP_X_FORWARDED_PORT"]
-    if "HTTP_X_FORWARDED_PREFIX" in claims:
-        outer = claims["HTTP_X_FORWARDED_PREFIX"].rstrip("/")
+    """Put the port and the prefix that a trusted proxy has said in the place of our own."""
+    port = claims.get("HTTP_X_FORWARDED_PORT", "")
+    if port.isascii() and port.isdigit():
+        copy["HTTP_X_FORWARDED_PORT"] = port
+    outer = claims.get("HTTP_X_FORWARDED_PREFIX", "").rstrip("/")
+    if outer and _PLAIN_PREFIX.fullmatch(outer):
         copy["HTTP_X_FORWARDED_PREFIX"] = outer + copy.get("HTTP_X_FORWARDED_PREFIX", "")
 
 
@@ -195,26 +218,11 @@ def _set_via(copy: dict[str, Any], environ: Mapping[str, Any], name: str) -> Non
     copy["HTTP_VIA"] = f"{before}, {version} {name}" if before else f"{version} {name}"
 
 
-def _set_cookies(copy: dict[str, Any], match: Match) -> None:
-    """Keep back hidden cookies, and of equal names all but the most specific one.
-
-    A browser names the cookie with the longest path first (RFC 6265, 5.4). Behind a
-    prefix the first is the upstream's own, and the others belong to a wider path, where
-    the upstream, were it visited directly, would never see them.
-    """
-    hidden = match.mount.route.hide_cookies
-    given = copy["HTTP_COOKIE"]
-    pairs = given.split(";")
-    names = [pair.partition("=")[0].strip() for pair in pairs]
-    if not hidden and (not match.prefix or len(set(names)) == len(names)):
-        return
-    seen, left = set(hidden), []
-    for name, pair in zip(names, pairs, strict=True):
-        if name not in seen:
-            left.append(pair)
-            if match.prefix:
-                seen.add(name)
+def _set_cookies(
+    copy: dict[str, Any], environ: Mapping[str, Any], match: Match, cookies: Cookies
+) -> None:
+    left = cookies.to_upstream(copy["HTTP_COOKIE"], environ, is_below=bool(match.prefix))
     if left:
-        copy["HTTP_COOKIE"] = ";".join(left).strip()
+        copy["HTTP_COOKIE"] = left
     else:
         del copy["HTTP_COOKIE"]

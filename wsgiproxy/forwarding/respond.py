@@ -41,13 +41,14 @@ def status_line(head: Head) -> str:
 def adapt_headers(
     head: Head,
     urls: Callable[[], HeaderUrls],
-    hidden: Iterable[str] = (),
+    set_cookie: Callable[[str, str], list[str]] = lambda value, mapped: [mapped],
     changes: Sequence[tuple[str, str | None]] = (),
 ) -> HeaderList:
     """The headers for the client, in the order they came.
 
     :param urls: makes the translation of URLs, called only if one is needed.
-    :param hidden: names of cookies that the upstream may not set.
+    :param set_cookie: takes a ``Set-Cookie`` value as it came and with its URL translated, and
+        returns what the client gets of it.
     :param changes: headers to set, or to remove where the value is ``None``.
 
     Hop-by-hop headers and those that ``Connection`` names are dropped (RFC 9110, 7.6.1),
@@ -63,9 +64,13 @@ def adapt_headers(
             continue
         if lowered in _TRANSLATE:
             translate = _TRANSLATE[lowered]
-            if translate is None or (lowered == "set-cookie" and _cookie_name(value) in hidden):
+            if translate is None:
                 continue
-            value = translate(urls(), value)
+            mapped = translate(urls(), value)
+            if lowered == "set-cookie":
+                adapted += [(name, text) for text in set_cookie(value, mapped)]
+                continue
+            value = mapped
         adapted.append((name, value))
     if "content-length" in head.names and "content-length" not in dropped:
         adapted = _with_one_length(adapted, head)
@@ -74,10 +79,6 @@ def adapt_headers(
         if content is not None:
             adapted.append((name, content))
     return adapted
-
-
-def _cookie_name(value: str) -> str:
-    return value.partition("=")[0].strip()
 
 
 def _overruled(head: Head) -> set[str]:

@@ -15,7 +15,7 @@ from ..routing.router import Match
 from ..upstream.connection import BLOCK
 from .prepare import CODING
 
-__all__ = ["SUPPRESS", "has_body", "read_body", "request_head", "target_of"]
+__all__ = ["SUPPRESS", "has_body", "read_body", "request_head", "rewound", "target_of"]
 
 #: The environ key by which a hook asks for no ``Content-Length: 0``, which some services refuse.
 SUPPRESS = "wsgiproxy.suppress_empty_body"
@@ -126,7 +126,7 @@ def read_body(
     size = int(length)
     if max_body is not None and size > max_body:
         raise BodyTooLarge(f"a body of {size} bytes, over the limit of {max_body}")
-    pieces = _pieces(_rewound(environ["wsgi.input"]), size)
+    pieces = _pieces(rewound(environ["wsgi.input"]), size)
     return f"Content-Length: {size}", b"".join(pieces) if size <= BLOCK else pieces
 
 
@@ -149,8 +149,11 @@ def _is_chunked(environ: Mapping[str, Any]) -> bool:
     return True
 
 
-def _rewound(stream: Any) -> Any:
-    """The input at its first byte, though an application may have read it before us."""
+def rewound(stream: Any) -> Any:
+    """An input at its first byte, though an application may have read it before us.
+
+    :param stream: a ``wsgi.input``; one that cannot go back stays where it is.
+    """
     seekable = getattr(stream, "seekable", None)
     if seekable is not None and seekable() and stream.tell():
         stream.seek(0)
