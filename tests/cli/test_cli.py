@@ -49,7 +49,7 @@ class Running(NamedTuple):
     def get(self, target: str) -> tuple[int, bytes]:
         """Status and body of an answer."""
         with RawClient(("127.0.0.1", self.port)) as client:
-            response = client.exchange(get(target))
+            response = client.exchange(get(target, host="localhost"))
         return response.status, response.body
 
     def stop(self, number: int = signal.SIGTERM) -> int:
@@ -168,7 +168,7 @@ def test_several_listen_options_are_all_served(start: Start, upstream: RawUpstre
     assert len(set(ports)) == 2
     for port in ports:
         with RawClient(("127.0.0.1", port)) as client:
-            assert client.exchange(get("/p/")).body == b"ok"
+            assert client.exchange(get("/p/", host="localhost")).body == b"ok"
 
 
 def test_options_of_the_command_line_win_over_the_file(
@@ -196,7 +196,7 @@ def test_header_options_may_be_repeated(start: Start, upstream: RawUpstream) -> 
 def test_forwarded_headers_of_clients_are_kept_from_the_application_unless_trusted(
     start: Start, upstream: RawUpstream
 ) -> None:
-    request = get("/p/", "X-Forwarded-For: 192.0.2.7")
+    request = get("/p/", "X-Forwarded-For: 192.0.2.7", host="localhost")
     for trusted, seen in (([], "127.0.0.1"), (["--trusted-proxies", "127.0.0.1"], "192.0.2.7")):
         running = start("--listen", "0", *trusted, f"/p={upstream.url}")
         with RawClient(("127.0.0.1", running.port)) as client:
@@ -210,7 +210,7 @@ def test_secrets_of_a_request_are_in_no_log(start: Start, upstream: RawUpstream)
     secrets = ["Authorization: Bearer s3cret", "Cookie: session=s3cret"]
     for target, status in (("/p/?token=s3cret", 200), ("/down/?token=s3cret", 502)):
         with RawClient(("127.0.0.1", running.port)) as client:
-            assert client.exchange(get(target, *secrets)).status == status
+            assert client.exchange(get(target, *secrets, host="localhost")).status == status
     running.stop()
     assert running.process.stderr is not None
     logged = running.process.stderr.read()
@@ -245,7 +245,7 @@ def test_answer_at_work_is_finished_after_sigterm(start: Start, upstream: RawUps
     upstream.script(handler)
     running = start("--listen", "0", f"/p={upstream.url}")
     with RawClient(("127.0.0.1", running.port)) as client:
-        client.send(get("/p/"))
+        client.send(get("/p/", host="localhost"))
         assert asked.wait(DEADLINE)
         running.process.terminate()
         eventually(lambda: not _is_listening(running.port), what="no new clients")
@@ -365,3 +365,49 @@ def test_version_is_that_of_the_package(capfd: pytest.CaptureFixture[str]) -> No
     with pytest.raises(SystemExit):
         main(["--version"])
     assert capfd.readouterr().out == f"wsgiproxy {wsgiproxy.__version__}\n"
+
+
+# -- whose name it is asked by ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", [
+    "localhost", "LOCALHOST:8080", "localhost.", "app.localhost", "127.0.0.1:1", "[::1]:80",
+    "192.0.2.1",
+])  # fmt: skip
+def test_loopback_listener_answers_for_names_of_this_machine(
+    start: Start, upstream: RawUpstream, host: str
+) -> None:
+    running = start("--listen", "0", f"/p={upstream.url}")
+    with RawClient(("127.0.0.1", running.port)) as client:
+        assert client.exchange(get("/p/x", host=host)).body == b"ok"
+
+
+def test_loopback_listener_refuses_a_foreign_name_and_the_log_tells_the_remedy(
+    start: Start, upstream: RawUpstream
+) -> None:
+    running = start("--listen", "0", f"/p={upstream.url}")
+    for host in ("attacker.example", "attacker.example:80", "localhost.attacker.example", "front"):
+        with RawClient(("127.0.0.1", running.port)) as client:
+            response = client.exchange(get("/p/x", f"Origin: http://{host}", host=host))
+            assert response.status == 421
+            assert host.encode() not in response.body
+    running.stop()
+    assert running.process.stderr is not None
+    log = running.process.stderr.read()
+    assert not upstream.requests
+    assert log.count("'attacker.example'") == 1
+    assert "allowed_hosts" in log
+
+
+@pytest.mark.parametrize("arguments", [
+    ("--listen", "0.0.0.0:0"),
+    ("--listen", "127.0.0.1:0 0.0.0.0:0"),
+    ("--listen", "0", "--allowed-hosts", "*"),
+    ("--listen", "0", "--allowed-hosts", ".example"),
+])  # fmt: skip
+def test_other_names_are_taken_where_others_come_or_where_told(
+    start: Start, upstream: RawUpstream, arguments: tuple[str, ...]
+) -> None:
+    running = start(*arguments, f"/p={upstream.url}")
+    with RawClient(("127.0.0.1", running.port)) as client:
+        assert client.exchange(get("/p/x", host="site.example")).body == b"ok"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from .. import __version__
 from ..errors import ConfigurationError
 from ..middleware import ProxyMiddleware
+from ..protocol.hosts import LOOPBACK_HOSTS
 from ..routing.route import Route
 from ..settings import kinds
 from ..settings.options import Kind, Options
@@ -221,7 +222,11 @@ def _serve(config: Config, is_demo: bool) -> None:
 
 def wrap(application: WSGIApplication, config: Config) -> WSGIApplication:
     """The application with the proxy around it, and the theme around both."""
-    wrapped: WSGIApplication = ProxyMiddleware(application, config.routes)
+    proxy = ProxyMiddleware(application, config.routes)
+    if proxy.hosts is None and all(one.is_loopback for one in config.server.listen):
+        # A page from anywhere can have its own name lead to this machine.
+        proxy.hosts = lambda: LOOPBACK_HOSTS
+    wrapped: WSGIApplication = proxy
     if config.theme:
         from ..theming import ThemeMiddleware
 

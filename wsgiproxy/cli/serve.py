@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import ConfigurationError
+from ..protocol.hosts import host_matches, read_pattern
 from ..settings import kinds
 from ..settings.options import Kind, Options, option
 
@@ -31,6 +32,7 @@ _REMEDIES = {
     ),
     errno.EADDRNOTAVAIL: "this machine has no such address; 0.0.0.0 stands for all it has",
 }
+_LOOPBACK = tuple(read_pattern(network) for network in ("127.0.0.0/8", "::1"))
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 #: Seconds that answers at work have when the server is told to stop.
 _GRACE = 5.0
@@ -43,6 +45,11 @@ class Listener(NamedTuple):
 
     host: str
     port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        return self.host == "localhost" or host_matches(self.host, _LOOPBACK)
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
