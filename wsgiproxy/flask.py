@@ -20,12 +20,15 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Flask, Response, current_app, request
 from werkzeug.datastructures import Headers
-from werkzeug.exceptions import BadRequest
+from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.routing import BaseConverter
 
 from . import errors
-from .embedding import EmbeddedProxy, moved, place
+from .access.cookies import SITE_COOKIES
+from .access.subrequest import without_body
+from .embedding import EmbeddedProxy, as_text, check_place, moved, place, says_cookies
 from .errors import ConfigurationError
+from .protocol.request_target import with_slash
 from .routing.route import Route
 from .settings.kinds import NAMES
 
@@ -62,7 +65,7 @@ def current_user(app: Flask, attribute: str | None = None) -> Resolver:
         raise ConfigurationError("current_user asks Flask-Login; pip install Flask-Login") from None
 
     def resolver(environ: dict[str, Any]) -> Any:
-        with app.request_context(_without_body(environ)):
+        with app.request_context(without_body(environ)):
             user = flask_login.current_user
             if not (user and user.is_authenticated and user.is_active):
                 return None
@@ -77,15 +80,11 @@ def session_user(app: Flask, key: str = "user") -> Resolver:
     def resolver(environ: dict[str, Any]) -> Any:
         if "HTTP_COOKIE" not in environ:
             return None
-        with app.request_context(_without_body(environ)) as context:
+        with app.request_context(without_body(environ)) as context:
             session = app.session_interface.open_session(app, context.request)
             return None if session is None else session.get(key)
 
     return resolver
-
-
-def _without_body(environ: dict[str, Any]) -> dict[str, Any]:
-    return {**environ, "wsgi.input": io.BytesIO(), "CONTENT_LENGTH": "0"}
 
 
 # -- routes inside the application ---------------------------------------------------------
@@ -99,23 +98,27 @@ def proxy_view(upstream: Any, **options: Any) -> Callable[..., Response]:
 
     It takes the last part of the URL as ``path``; :func:`mount` makes fitting rules.
     """
-    mounted = EmbeddedProxy(Route(upstream, **options), _site)
+    embedded = EmbeddedProxy(Route(upstream, **options), _site)
+    tells_cookies = says_cookies(options)
 
     def view(path: str = "", **others: Any) -> Response:
         environ = request.environ
         try:
             where, target = place(environ, path)
+            check_place(where, target, _leads_here)
         except errors.BadRequest as error:
             raise BadRequest(str(error)) from error
         if not target.startswith("/"):
             if request.method in ("GET", "HEAD") and "HTTP_UPGRADE" not in environ:
-                return _to_slash(where, target)
+                return _Response([], 308, Headers([("Location", with_slash(where, target))]))
             target = "/" + target
         environ = moved(environ, environ.get("SCRIPT_NAME", ""), where, target)
+        if not tells_cookies:
+            environ[SITE_COOKIES] = _site_cookies()
         read = request.__dict__.get("_cached_data")  # by some function before us
         if read is not None:
             environ["wsgi.input"] = io.BytesIO(read)
-        answer = mounted.answer(environ)
+        answer = embedded.answer(environ)
         return _Response(answer.body, status=answer.status, headers=Headers(answer.headers))
 
     return view
@@ -188,9 +191,25 @@ def _teach(app: Flask | Blueprint) -> None:
         teach(app)
 
 
-def _to_slash(where: str, query: str) -> Response:
-    # Path-absolute with exactly one slash in front, so that it cannot lead elsewhere.
-    return _Response([], 308, Headers([("Location", "/" + where.lstrip("/") + "/" + query)]))
+def _leads_here(path: str) -> bool:
+    """Whether the URL map leads a path to the view of this request."""
+    adapter = current_app.create_url_adapter(request)
+    if adapter is None or request.url_rule is None:
+        return False
+    below = path[len(request.environ.get("SCRIPT_NAME", "")) :]
+    try:
+        rule, _ = adapter.match(as_text(below.encode("latin-1")), return_rule=True)
+    except HTTPException:
+        return False
+    return bool(rule.endpoint == request.url_rule.endpoint)
+
+
+def _site_cookies() -> frozenset[str]:
+    """The names of the cookies by which Flask, and Flask-Login if it is there, know visitors."""
+    names = {current_app.config["SESSION_COOKIE_NAME"]}
+    if hasattr(current_app, "login_manager"):
+        names.add(current_app.config.get("REMEMBER_COOKIE_NAME", "remember_token"))
+    return frozenset(names)
 
 
 def _site(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

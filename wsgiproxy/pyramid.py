@@ -15,15 +15,24 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from pyramid.httpexceptions import HTTPBadRequest
+from pyramid.interfaces import (
+    IAuthenticationPolicy,
+    ICSRFStoragePolicy,
+    IRoutesMapper,
+    ISecurityPolicy,
+    ISessionFactory,
+)
 from pyramid.response import Response
 
 from . import errors
-from .embedding import EmbeddedProxy, moved, place
+from .access.cookies import SITE_COOKIES
+from .access.subrequest import without_body
+from .embedding import EmbeddedProxy, check_place, moved, place, says_cookies
+from .protocol.request_target import with_slash
 from .routing.route import Route
 
 if TYPE_CHECKING:
@@ -54,9 +63,7 @@ def current_user(app: Any, attribute: str = "authenticated_userid") -> Resolver:
     names = attribute.split(".")
 
     def resolver(environ: dict[str, Any]) -> Any:
-        copy = {k: v for k, v in environ.items() if not k.startswith("webob.")}
-        copy |= {"wsgi.input": io.BytesIO(), "CONTENT_LENGTH": "0"}
-        with app.request_context(copy) as request:
+        with app.request_context(without_body(environ)) as request:
             try:
                 found: Any = request
                 for name in names:
@@ -107,12 +114,14 @@ def proxy_view(upstream: Any, **options: Any) -> Callable[[Any, Any], Response]:
     :param upstream, options: as for :class:`~wsgiproxy.Route`.
     :raises ConfigurationError: for an option that cannot work.
     """
-    mounted = EmbeddedProxy(Route(upstream, **options), _site)
+    embedded = EmbeddedProxy(Route(upstream, **options), _site)
+    tells_cookies = says_cookies(options)
 
     def view(context: Any, request: Any) -> Response:
         environ = request.environ
         try:
             where, target = place(environ, request.matchdict.get("path", ""))
+            check_place(where, target, lambda path: _leads_here(request, path))
         except errors.BadRequest as error:
             raise HTTPBadRequest(str(error)) from error
         if not target.startswith("/"):
@@ -122,7 +131,9 @@ def proxy_view(upstream: Any, **options: Any) -> Callable[[Any, Any], Response]:
         environ = moved(environ, environ.get("SCRIPT_NAME", ""), where, target)
         environ = {k: v for k, v in environ.items() if not k.startswith("webob.")}
         environ[_REQUEST] = request
-        answer = mounted.answer(environ)
+        if not tells_cookies:
+            environ[SITE_COOKIES] = _site_cookies(request)
+        answer = embedded.answer(environ)
         return _Response(status=answer.status, headerlist=answer.headers, app_iter=answer.body)
 
     return view
@@ -132,10 +143,30 @@ _REQUEST = "wsgiproxy.pyramid.request"
 
 
 def _to_slash(where: str, query: str) -> Response:
-    # Path-absolute with exactly one slash in front, so that it cannot lead elsewhere.
-    location = "/" + where.lstrip("/") + "/" + query
-    headers = [("Location", location), ("Content-Length", "0")]
+    headers = [("Location", with_slash(where, query)), ("Content-Length", "0")]
     return _Response(status="308 Permanent Redirect", headerlist=headers, app_iter=[])
+
+
+def _leads_here(request: Any, path: str) -> bool:
+    """Whether the routes lead a path to the view of a request."""
+    environ = {k: v for k, v in request.environ.items() if not k.startswith("webob.")}
+    environ["PATH_INFO"] = path[len(environ.get("SCRIPT_NAME", "")) :]
+    other = type(request)(environ)
+    other.registry = request.registry
+    route = request.registry.getUtility(IRoutesMapper)(other)["route"]
+    return route is not None and route.name == request.matched_route.name
+
+
+def _site_cookies(request: Any) -> frozenset[str]:
+    """The names of the cookies by which Pyramid's own sessions, policies and tokens work."""
+    find = request.registry.queryUtility
+    sessions, tokens = find(ISessionFactory), find(ICSRFStoragePolicy)
+    names = {"auth_tkt", getattr(tokens, "cookie_name", None)}
+    if sessions is not None:
+        names.add(getattr(sessions, "_cookie_name", "session"))
+    for policy in (find(ISecurityPolicy), find(IAuthenticationPolicy)):
+        names.add(getattr(getattr(policy, "cookie", None), "cookie_name", None))
+    return frozenset(filter(None, names))
 
 
 def _site(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -371,9 +371,133 @@ def test_client_of_the_sites_own_tests_sees_the_response(visitor: Visitor) -> No
         "path": "/view/",
         "twice": "one, two",
         "streamed": "helloworld",
+        "empty": ["", ""],
     }
 
 
 def test_half_a_response_is_never_told_to_be_a_whole_one(visitor: Visitor) -> None:
     response = visitor.ask("/view/half")
     assert (response.body, response.complete) == (b"half of it", False)
+
+
+# -- who is who, inside -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("spelling", [
+    "X-Login", "X_Login", "x--login", "X.Login", "X~Login", "HTTP-X-Login", "X+Login",
+])  # fmt: skip
+def test_header_for_the_user_is_cleared_whether_or_not_there_is_one(
+    visitor: Visitor, spelling: str
+) -> None:
+    found = told(visitor.ask("/maybe/x", f"{spelling}: root"))
+    assert "root" not in str(found["headers"])
+    log_in(visitor, "alice")
+    for target in ("/maybe/x", "/login-name/x"):
+        found = told(visitor.ask(target, f"{spelling}: root"))
+        assert "root" not in str(found["headers"])
+        assert found["headers"]["x-login"] == "alice"
+
+
+def test_user_named_as_the_client_claims_is_still_named(visitor: Visitor) -> None:
+    log_in(visitor, "alice")
+    assert told(visitor.ask("/maybe/x", "X-Login: alice"))["headers"]["x-login"] == "alice"
+
+
+def test_header_that_a_view_sets_is_cleared_in_every_spelling(visitor: Visitor) -> None:
+    found = told(visitor.ask("/extra/x", "X.Extra: forged", "X--Extra: forged"))["headers"]
+    assert "forged" not in str(found)
+    assert found["x-extra"] == "yes"
+
+
+@pytest.mark.parametrize("rest", [
+    "//closed/x", "/./closed/x", "/%2fclosed/x", "/;/closed/x", "/closed;a/x", "/%5cclosed/x",
+    "/%2563losed/x", "/a/..;/closed/x",
+])  # fmt: skip
+def test_guarded_view_is_not_passed_by_the_view_around_it(
+    visitor: Visitor, upstream: RawUpstream, rest: str
+) -> None:
+    assert visitor.ask("/nested" + rest).status in (302, 400)
+    assert not upstream.requests
+
+
+def test_view_around_a_guarded_one_keeps_its_own_odd_paths(visitor: Visitor) -> None:
+    for rest in ("/a//b", "/a;b=1/c", "/%252e", "/closely/x"):
+        assert told(visitor.ask("/nested" + rest))["target"] == rest
+
+
+# -- cookies -------------------------------------------------------------------------------------
+
+
+def test_sites_own_cookies_stay_with_the_site(visitor: Visitor) -> None:
+    log_in(visitor, "alice")
+    visitor.cookies["other", "/"] = "1"
+    assert told(visitor.ask("/view/x"))["headers"]["cookie"] == "other=1"
+    assert told(visitor.ask("/private/x"))["headers"]["cookie"] == "other=1"
+    kept = told(visitor.ask("/kept/x"))["headers"]["cookie"]
+    assert "sessionid=" in kept
+    assert "csrftoken=" in kept
+
+
+@pytest.mark.parametrize("name", ["sessionid", "csrftoken"])
+def test_service_of_the_same_framework_has_its_own_cookie_beside_the_sites(
+    visitor: Visitor, name: str
+) -> None:
+    log_in(visitor, "alice")
+    visitor.ask(f"/view/login?{name}")
+    sent = told(visitor.ask("/view/x"))["headers"]["cookie"]
+    assert sent == f"{name}=own"
+    assert visitor.ask("/").body == b"home of alice"
+    visitor.cookies = {key: value for key, value in visitor.cookies.items() if key[1] != "/"}
+    assert told(visitor.ask("/view/x"))["headers"]["cookie"] == f"{name}=own"
+
+
+# -- bodies ---------------------------------------------------------------------------------------
+
+FORM = "Content-Type: application/x-www-form-urlencoded"
+
+
+def test_body_is_there_after_the_view(visitor: Visitor, upstream: RawUpstream) -> None:
+    response = visitor.ask("/remembering/x", FORM, method="POST", body=b"a=1&b=2&a=3")
+    found = json.loads(response.body)
+    assert (found["body"], found["posted"]) == ("a=1&b=2&a=3", {"a": ["1", "3"], "b": ["2"]})
+    assert upstream.request.body == b"a=1&b=2&a=3"
+
+
+def test_form_with_files_is_there_after_the_view(visitor: Visitor) -> None:
+    part = b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--b--\r\n'
+    kind = "Content-Type: multipart/form-data; boundary=b"
+    response = visitor.ask("/remembering/x", kind, method="POST", body=part)
+    assert json.loads(response.body)["posted"] == {"a": ["1"]}
+
+
+def test_chunked_body_is_there_after_the_view(site: Address) -> None:
+    lines = ["Host: front", FORM, "Transfer-Encoding: chunked"]
+    with RawClient(site) as client:
+        body = b"3\r\na=1\r\n4\r\n&b=2\r\n0\r\n\r\n"
+        client.send(message("POST /remembering/x HTTP/1.1", lines) + body)
+        assert json.loads(client.read_response().body)["body"] == "a=1&b=2"
+
+
+def test_body_beyond_djangos_limit_is_djangos_own_error(visitor: Visitor) -> None:
+    body = b"x" * 3_000_000
+    kind = "Content-Type: application/octet-stream"
+    found = json.loads(visitor.ask("/remembering/x", kind, method="POST", body=body).body)
+    assert found == {"error": "RequestDataTooBig"}
+
+
+def test_empty_answers_have_content_and_no_length_of_our_making(visitor: Visitor) -> None:
+    assert json.loads(visitor.ask("/remembering/nothing").body)["kind"] == "content"
+    assert json.loads(visitor.ask("/remembering/cookies").body)["kind"] == "content"
+    assert visitor.ask("/view/nothing").headers.get("Content-Length") in (None,)
+    head = visitor.ask("/view/chunks", method="HEAD")
+    assert head.headers.get("Content-Length") is None
+
+
+def test_number_among_the_headers_is_sent_as_text(visitor: Visitor) -> None:
+    headers = told(visitor.ask("/counted/x"))["headers"]
+    assert headers["x-count"] == "5"
+    assert "x-nobody" not in headers
+
+
+def test_view_says_that_it_is_a_proxy(visitor: Visitor) -> None:
+    assert told(visitor.ask("/view/x"))["headers"]["via"].startswith("1.1 wsgiproxy-")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 
 import pytest
@@ -60,3 +61,22 @@ def test_views_together_leave_threads_to_the_application(upstream: RawUpstream) 
         statuses = sorted(client.read_response().status for client in clients)
         assert statuses[:6] == [200] * 6
         assert set(statuses[6:]) <= {200, 503}
+
+
+def test_failure_below_a_view_is_logged_with_the_views_own_prefix(
+    closed_port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    view = EmbeddedProxy(Route(f"http://127.0.0.1:{closed_port}"), lambda e, s: [])
+    environ = {
+        "REQUEST_METHOD": "GET",
+        "SERVER_NAME": "front",
+        "SERVER_PORT": "80",
+        "HTTP_HOST": "front",
+        "wsgi.url_scheme": "http",
+    }
+    with caplog.at_level(logging.WARNING, "wsgiproxy"):
+        answer = view.answer(moved(environ, "", "/our/view", "/x"))
+    assert answer.status.startswith("502")
+    [record] = caplog.records
+    assert vars(record)["proxy_prefix"] == "/our/view"
+    assert vars(record)["proxy_path"] == "/our/view/x"

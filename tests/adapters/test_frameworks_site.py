@@ -204,3 +204,30 @@ def test_events_pass_at_once_and_end_with_the_client(site: Address, upstream: Ra
 def test_half_a_response_is_never_told_to_be_a_whole_one(visitor: Visitor) -> None:
     response = visitor.ask("/open/half")
     assert (response.body, response.complete) == (b"half of it", False)
+
+
+@pytest.mark.parametrize("rest", [
+    "//closed/x", "/./closed/x", "/%2fclosed/x", "/;/closed/x", "/closed;a/x", "/%5cclosed/x",
+    "/%2563losed/x", "/a/..;/closed/x",
+])  # fmt: skip
+def test_guarded_view_is_not_passed_by_the_view_around_it(
+    visitor: Visitor, upstream: RawUpstream, rest: str
+) -> None:
+    assert visitor.ask("/nested" + rest).status in (302, 400)
+    assert not upstream.requests
+
+
+def test_view_around_a_guarded_one_keeps_its_own_odd_paths(visitor: Visitor) -> None:
+    for rest in ("/a//b", "/a;b=1/c", "/%252e", "/closely/x"):
+        assert told(visitor.ask("/nested" + rest))["target"] == rest
+
+
+def test_sites_own_cookies_stay_with_the_site_and_the_services_with_it(visitor: Visitor) -> None:
+    visitor.ask("/login?name=alice")
+    visitor.cookies["other", "/"] = "1"
+    assert told(visitor.ask("/open/x"))["headers"]["cookie"] == "other=1"
+    assert "session=" in told(visitor.ask("/kept/x"))["headers"]["cookie"]
+    visitor.ask("/open/login?session")
+    sent = told(visitor.ask("/open/x"))["headers"]["cookie"]
+    assert sorted(sent.split("; ")) == ["other=1", "session=own"]
+    assert told(visitor.ask("/private/x"))["headers"]["cookie"] == "other=1"

@@ -111,6 +111,13 @@ def _answer(record: RequestRecord) -> bytes:
         return _response(b"200 OK", b"", b"Set-Cookie: no equals", b"Set-Cookie: good=1")
     if path.startswith("/notype"):
         return _response(b"200 OK", b"?")
+    if path == "/login":  # as a framework of its own would
+        name = record.target.partition("?")[2] or "sessionid"
+        return _response(
+            b"200 OK", b"", f"Set-Cookie: {name}=own; Path=/; HttpOnly; Max-Age=60".encode()
+        )
+    if path == "/nothing":
+        return b"HTTP/1.1 204 No Content\r\n\r\n"
     if path == "/missing":
         return _response(b"404 Not Found", b"nothing", b"Content-Type: text/plain")
     if path == "/moved":
@@ -164,7 +171,9 @@ class Visitor:
 
     def _cookie(self, target: str) -> list[str]:
         path = target.partition("?")[0]
-        pairs = [f"{n}={v}" for (n, scope), v in self.cookies.items() if path.startswith(scope)]
+        # RFC 6265bis, 5.8.3: those with longer paths come first.
+        kept = sorted(self.cookies.items(), key=lambda item: -len(item[0][1]))
+        pairs = [f"{n}={v}" for (n, scope), v in kept if path.startswith(scope)]
         return ["Cookie: " + "; ".join(pairs)] if pairs else []
 
     def keep(self, response: RawResponse) -> RawResponse:

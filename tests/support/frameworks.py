@@ -65,6 +65,9 @@ def flask_site(upstream: str) -> Any:
 
     mount(app, "/open", upstream)
     mount(app, "/team/<team>", upstream, endpoint="team")
+    mount(app, "/nested", upstream)
+    mount(app, "/nested/closed", upstream, endpoint="closed", decorators=[login_required])
+    mount(app, "/kept", upstream, endpoint="kept", hide_cookies=[])
     mount(app, "/private", upstream, endpoint="private", decorators=[login_required])
     mount(app, "/asked", upstream, auth="/check", copy_headers="X-Mail")
     blueprint = proxy_blueprint(
@@ -137,6 +140,9 @@ def pyramid_site(upstream: str) -> Any:
     config.include("wsgiproxy.pyramid")
     config.add_proxy("/open", upstream)
     config.add_proxy("/team/{team}", upstream, name="team")
+    config.add_proxy("/nested/closed", upstream, permission="use")
+    config.add_proxy("/nested", upstream)
+    config.add_proxy("/kept", upstream, hide_cookies=[])
     config.add_proxy("/private", upstream, permission="use")
     config.add_proxy("/never", upstream, permission="nobody has it")
     config.add_proxy("/asked", upstream, auth="/check", copy_headers="X-Mail")

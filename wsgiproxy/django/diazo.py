@@ -9,6 +9,7 @@ from typing import Any
 from django.template import loader
 from django.views.generic.base import ContextMixin
 
+from ..access.hosts import django_hosts
 from ..embedding import EmbeddedProxy
 from ..theming import ThemeMiddleware
 from .plumbing import VIEW, site
@@ -61,6 +62,7 @@ class DiazoProxyView(ProxyView, ContextMixin):  # type: ignore[misc]  # Django h
             self.get_route(upstream),
             site,
             lambda proxy: ThemeMiddleware(proxy, rules=rules, theme=_theme, **options),
+            hosts=django_hosts,
         )
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
-from ..protocol import fields as rules
-from ..protocol.fields import LITERAL
+from ..protocol.claims import is_unwanted
+from ..protocol.fields import LITERAL, environ_key, fold_name, wire_name
 
-__all__ = ["apply_changes", "normalize_request_headers"]
+__all__ = ["apply_changes", "clear", "normalize_request_headers"]
 
 
 def normalize_request_headers(request: Any) -> dict[str, str]:
     """The headers of a Django request that an upstream may get, by their names on the wire.
+
+    :param request: Django's; numbers that a test has put into ``META`` become text.
 
     Without those of one connection, without ``Host``, which is the upstream's, and without what
     a client may only claim: who it is and where it comes from.
@@ -20,23 +22,26 @@ def normalize_request_headers(request: Any) -> dict[str, str]:
     found = {}
     for key, value in request.META.items():
         name = _name(key)
-        if name is not None and isinstance(value, str):
-            found[name] = value
+        if name is not None and value is not None:
+            found[name] = str(value)
     return found
 
 
 def _name(key: str) -> str | None:
     if key == "CONTENT_TYPE":
         return "Content-Type"
-    if not key.startswith("HTTP_") or key == "HTTP_HOST":
+    if not key.startswith("HTTP_") or key == "HTTP_HOST" or is_unwanted(key[5:]):
         return None
-    short = rules.fold_name(key)
-    name = rules.wire_name(key[5:])
-    if name is None or name.lower() in rules.HOP_BY_HOP or name == "Content-Length":
-        return None
-    if short == "PROXY" or rules.is_identity(short) or rules.is_claim(short):
-        return None
-    return name
+    return wire_name(key[5:])
+
+
+def clear(environ: MutableMapping[str, Any], name: str) -> None:
+    """Take a header out of an environ, in every spelling that somebody may take for it."""
+    folded = fold_name(name)
+    for key in [key for key in environ if key.startswith("HTTP_") and fold_name(key) == folded]:
+        del environ[key]
+    if environ_key(name) == "CONTENT_TYPE":
+        environ.pop("CONTENT_TYPE", None)
 
 
 def apply_changes(
@@ -44,18 +49,14 @@ def apply_changes(
 ) -> None:
     """Make the outgoing request differ as ``after`` does from ``before``.
 
-    What a view has left alone keeps what the proxy makes of it.
+    :param environ: of the outgoing request; what a view has left alone keeps what the proxy makes
+        of it, and what the view sets is cleared in every other spelling.
     """
     wanted = {name.lower() for name in after}
     for name in before:
         if name.lower() not in wanted:
-            environ.pop(_key(name), None)
+            environ.pop(environ_key(name), None)
     for name, value in after.items():
         if before.get(name) != value:
-            environ.pop(_key(name), None)
-            environ[LITERAL + name if "_" in name else _key(name)] = str(value)
-
-
-def _key(name: str) -> str:
-    key = name.upper().replace("-", "_")
-    return key if key == "CONTENT_TYPE" else "HTTP_" + key
+            clear(environ, name)
+            environ[LITERAL + name if "_" in name else environ_key(name)] = str(value)

@@ -7,23 +7,36 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from django.core.exceptions import ImproperlyConfigured
+from django.conf import settings
+from django.core.exceptions import DisallowedHost, ImproperlyConfigured
 
 from ..errors import ConfigurationError
+from ..forwarding.serialize import rewound
 from ..protocol.url_rules import Rule, read_rule
+from .bodies import Tee
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-__all__ = ["VIEW", "as_wsgi", "environ_of", "pools", "prepare", "read_rewrite", "site"]
+__all__ = [
+    "VIEW",
+    "as_wsgi",
+    "environ_of",
+    "pools",
+    "prepare",
+    "read_rewrite",
+    "site",
+    "site_cookies",
+]
 
 #: The environ key under which a request carries the view that it came through.
 VIEW = "wsgiproxy.django.view"
 
 
-def environ_of(request: Any) -> dict[str, Any]:
-    """A request's environ as the server gave it, with the body in it though it was read.
+def environ_of(request: Any) -> tuple[dict[str, Any], Tee | None]:
+    """A request's environ as the server gave it, and what keeps its body for Django.
 
+    :param request: Django's. A body that was read already is in the environ again.
     :raises ImproperlyConfigured: under a server that speaks ASGI.
     """
     environ = dict(request.META)
@@ -32,10 +45,28 @@ def environ_of(request: Any) -> dict[str, Any]:
             "ProxyView needs a WSGI server; under ASGI put ProxyMiddleware and a WSGI adapter in "
             "front of Django"
         )
+    environ["wsgi.url_scheme"] = request.scheme  # as SECURE_PROXY_SSL_HEADER has it
+    if settings.USE_X_FORWARDED_HOST:
+        try:
+            environ["HTTP_HOST"] = request.get_host()
+        except DisallowedHost:  # so that it is refused, rather than the Host behind it taken
+            given = request.META.get("HTTP_X_FORWARDED_HOST")
+            environ["HTTP_HOST"] = given or environ.get("HTTP_HOST", "")
     if hasattr(request, "_body"):
         environ["wsgi.input"] = io.BytesIO(request.body)
         environ["CONTENT_LENGTH"] = str(len(request.body))
-    return environ
+        return environ, None
+    has_body = environ.get("CONTENT_LENGTH") not in (None, "", "0")
+    if not has_body and "HTTP_TRANSFER_ENCODING" not in environ:
+        return environ, None
+    tee = Tee(rewound(environ["wsgi.input"]))
+    environ["wsgi.input"] = tee
+    return environ, tee
+
+
+def site_cookies() -> frozenset[str]:
+    """The names of the cookies by which Django knows its visitors."""
+    return frozenset((settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME))
 
 
 def as_wsgi(text: str) -> str:

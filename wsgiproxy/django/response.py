@@ -21,10 +21,13 @@ __all__ = ["ProxyResponse", "get_django_response"]
 class ProxyResponse:
     """What came from the upstream, adapted for the client; views may change it.
 
+    :param answer: the proxy's.
+    :param is_head: whether it answers a ``HEAD``.
     :ivar headers: as urllib3 has them: ``get``, ``getlist``, ``add`` and item access.
     """
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, is_head: bool = False) -> None:
+        self.is_head = is_head
         self.status = answer.code
         self.reason = answer.status[4:]
         self.headers = HTTPHeaderDict(answer.headers)
@@ -58,13 +61,13 @@ def get_django_response(
     :param streaming_amount: of no importance: what has arrived goes on at once.
 
     A body that is there already and says its length is an ``HttpResponse``, so that it can be
-    looked at; every other streams.
+    looked at, and so is none at all; every other streams.
     """
     headers = proxy_response.headers
     body = proxy_response.body if hasattr(proxy_response, "body") else _Foreign(proxy_response)
-    has_length = headers.get("Content-Length", "0") != "0"
+    is_told = "Content-Length" in headers
     response: Any
-    if isinstance(body, list) and body and has_length:
+    if isinstance(body, list) and (is_told or not any(body)):
         response = _Whole(b"".join(body), status=proxy_response.status)
     else:
         response = _Streaming(body, status=proxy_response.status)
@@ -72,6 +75,8 @@ def get_django_response(
     dropped = rules.HOP_BY_HOP | {"set-cookie"}
     pairs = [pair for pair in headers.iteritems() if pair[0].lower() not in dropped]
     response.set_received(pairs)
+    is_empty = proxy_response.status in (204, 304) or getattr(proxy_response, "is_head", False)
+    response.has_no_length = is_empty and not is_told
     for text in headers.getlist("Set-Cookie"):
         if not strict_cookies or _is_strict(text):
             _add_cookie(response.cookies, text)
@@ -97,6 +102,7 @@ class _Received:
     """Headers as they were received, unless Django's middleware changes them."""
 
     headers: Any
+    has_no_length = False
     _received: HeaderList
 
     def set_received(self, pairs: HeaderList) -> None:
@@ -110,7 +116,11 @@ class _Received:
         self._as_given = dict(self.headers.items())
 
     def items(self) -> Iterable[tuple[str, str]]:
-        """What goes to the server: each received header as it was, changed ones as they are."""
+        """What goes to the server: each received header as it was, changed ones as they are.
+
+        Where nothing came, Django's middleware would say ``Content-Length: 0``: for ``HEAD`` and
+        304 that is wrong, and for 204 not allowed (RFC 9110, 8.6).
+        """
         now = {name.lower(): (name, value) for name, value in self.headers.items()}
         given = {name.lower(): value for name, value in self._as_given.items()}
         pairs: HeaderList = []
@@ -119,6 +129,8 @@ class _Received:
             if current is not None and current[1] == given[name.lower()]:
                 pairs.append((name, value))
         known = {name.lower() for name, _ in pairs}
+        if self.has_no_length:
+            known.add("content-length")
         return pairs + [pair for name, pair in now.items() if name not in known]
 
 

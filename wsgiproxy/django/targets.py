@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
-from django.core.exceptions import BadRequest
+from django.urls import Resolver404, resolve
 from django.utils.encoding import escape_uri_path, repercent_broken_unicode
 
-from ..embedding import cut
+from ..embedding import as_text, check_place, place
 from ..protocol.request_target import PATH_SAFE
+from .plumbing import as_wsgi
 
-__all__ = ["Place", "place_of"]
-
-_ABSOLUTE_FORM = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+__all__ = ["Place", "check_view", "place_of"]
 
 
 class Place(NamedTuple):
@@ -30,40 +28,49 @@ def place_of(request: Any, path: str) -> Place:
     """The place of the view that handles a Django request.
 
     :param path: what the view was called with, for URLs without a ``path`` group.
+    :raises BadRequest: ours, for what can stand in no request line.
     """
     match = getattr(request, "resolver_match", None)
     captured = path if match is None else match.kwargs.get("path", path)
     if not request.path.endswith(captured):
         # The part for the upstream is not the URL's last: links cannot be mapped to it.
-        return Place(_script(request).rstrip("/"), captured, quote(captured, safe=PATH_SAFE), "/")
+        mount = str(escape_uri_path(_script(request)))
+        return Place(mount.rstrip("/"), captured, quote(captured, safe=PATH_SAFE), "/")
+    mount, target = place(request.META, captured, request.path, _decoded)
+    raw = target.partition("?")[0]
     head = request.path[: len(request.path) - len(captured)]
-    raw_path = _raw_path(request)
-    raw = cut(raw_path, head.encode())
-    if raw is None:
-        return Place(escape_uri_path(head).rstrip("/"), captured, escape_uri_path(captured), "/")
-    mount = raw_path[: len(raw_path) - len(raw)]
-    return Place(mount.rstrip("/"), captured, raw, "/" if mount.endswith("/") else "")
+    if head.endswith("/"):
+        return Place(mount, captured, raw[1:], "/")
+    return Place(mount, captured, raw, "")
+
+
+def check_view(request: Any, found: Place) -> None:
+    """Refuse a path that may be another view's: see :func:`~wsgiproxy.embedding.check_place`.
+
+    :raises BadRequest: ours.
+    """
+    match = getattr(request, "resolver_match", None)
+    if match is None:
+        return
+    root = len(as_wsgi(_script(request)))
+    urlconf = getattr(request, "urlconf", None)
+
+    def leads_here(path: str) -> bool:
+        try:
+            other = resolve(as_text(path[root:].encode("latin-1")), urlconf)
+        except Resolver404:
+            return False
+        return bool(other.func is match.func)
+
+    check_place(found.mount, found.slash + found.raw, leads_here)
 
 
 def _script(request: Any) -> str:
-    return str(escape_uri_path(request.META.get("SCRIPT_NAME", "")))
-
-
-def _raw_path(request: Any) -> str:
-    """The path as the client spelt it, if what the server says agrees with Django's reading.
-
-    :raises BadRequest: for what can stand in no request line.
-    """
-    for key in ("REQUEST_URI", "RAW_URI"):
-        raw = _ABSOLUTE_FORM.sub("", request.META.get(key) or "", count=1).partition("?")[0]
-        if re.search(r"[\x00-\x20\x7f#]", raw):
-            raise BadRequest("invalid request target")
-        if raw.startswith("//") and not request.path.startswith("//"):
-            raw = "/" + raw.lstrip("/")  # as servers do with PATH_INFO
-        if raw.isascii() and _decoded(raw) == request.path:
-            return raw
-    return str(escape_uri_path(request.path))
+    """What stands before the part of the path that the URLconf sees."""
+    path: str = request.path
+    return path.removesuffix(request.path_info) if path != request.path_info else ""
 
 
 def _decoded(raw: str) -> str:
-    return str(repercent_broken_unicode(unquote_to_bytes(raw)).decode())
+    """A path as Django decodes it: bytes that are no UTF-8 stay encoded."""
+    return as_wsgi(str(repercent_broken_unicode(unquote_to_bytes(raw)).decode()))

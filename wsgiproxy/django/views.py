@@ -19,18 +19,23 @@ from django.shortcuts import redirect, resolve_url
 from django.views.generic import View
 
 from .. import errors
+from ..access.cookies import SITE_COOKIES
+from ..access.hosts import django_hosts
 from ..access.identity import encode
-from ..embedding import EmbeddedProxy, moved
+from ..embedding import EmbeddedProxy, moved, says_cookies
 from ..errors import ConfigurationError
+from ..forwarding.client import address_of
 from ..forwarding.serialize import SUPPRESS
+from ..protocol.fields import fold_name
+from ..protocol.path_readings import spellings
 from ..protocol.request_target import PATH_SAFE
-from ..protocol.url_rules import apply, redirect_of
+from ..protocol.url_rules import Rule, apply, redirect_of
 from ..routing.route import Route
 from ..settings.options import check_names
-from .headers import apply_changes, normalize_request_headers
-from .plumbing import VIEW, as_wsgi, environ_of, pools, prepare, read_rewrite, site
+from .headers import apply_changes, clear, normalize_request_headers
+from .plumbing import VIEW, as_wsgi, environ_of, pools, prepare, read_rewrite, site, site_cookies
 from .response import ProxyResponse, get_django_response
-from .targets import Place, place_of
+from .targets import Place, check_view, place_of
 
 __all__ = ["InvalidUpstream", "ProxyView"]
 
@@ -153,7 +158,7 @@ class ProxyView(View):  # type: ignore[misc]  # Django has no types
 
     def get_request_headers(self) -> dict[str, str]:
         """The headers that go to the upstream; change what ``super()`` gives."""
-        headers = self.get_proxy_request_headers(self.request)
+        headers = self._unnamed(self.get_proxy_request_headers(self.request))
         user = getattr(self.request, "user", None) if self.add_remote_user else None
         if user is not None and user.is_active:
             headers[self.remote_user_header] = encode(user.get_username())
@@ -178,10 +183,13 @@ class ProxyView(View):  # type: ignore[misc]  # Django has no types
     def dispatch(self, request: Any, path: str = "", **kwargs: Any) -> Any:
         """Answer a request of any method; ``path`` comes from the URL pattern."""
         self.request = request
-        self._place: Place = place_of(request, path)
-        # 1. What the upstream is told.
+        # 1. What is asked for, and what the upstream is told.
         try:
+            self._place: Place = place_of(request, path)
+            check_view(request, self._place)
             self.request_headers = self.get_request_headers()
+        except errors.BadRequest as error:
+            raise BadRequest(str(error)) from error
         except errors.Forbidden as error:  # a name that no header can carry
             raise PermissionDenied(str(error)) from error
         # 2. Redirects, before the upstream hears of anything.
@@ -195,11 +203,14 @@ class ProxyView(View):  # type: ignore[misc]  # Django has no types
         return get_django_response(proxy_response, strict_cookies=self.strict_cookies)
 
     def _format_path_to_redirect(self, request: Any) -> str | None:
-        url = request.get_full_path()
-        found = apply(self._rewrite, url)
-        if found is None:
-            return None
-        rule, made = found
+        path, mark, query = request.get_full_path().partition("?")
+        for url in spellings("", path, mark + query):
+            found = apply(self._rewrite, url)
+            if found is not None:
+                return self._redirect_to(url, *found)
+        return None
+
+    def _redirect_to(self, url: str, rule: Rule, made: str) -> str | None:
         if rule.to.lower().startswith(("/", "http://", "https://")):
             try:
                 return redirect_of((rule,), url)
@@ -220,14 +231,22 @@ class ProxyView(View):  # type: ignore[misc]  # Django has no types
         if not path and base.path and not base.path.endswith("/"):
             # The upstream is one page, not a tree of them.
             upstream, target = f"{base.scheme}://{base.netloc}", base.path
+        given, body = environ_of(request)
         environ = moved(
-            environ_of(request),
+            given,
             as_wsgi(request.META.get("SCRIPT_NAME", "")),
             self._place.mount,
             target + self._query(request),
         )
         environ[VIEW] = self
-        return ProxyResponse(self._proxy(upstream).answer(environ))
+        if not says_cookies(self.route_options):
+            environ[SITE_COOKIES] = site_cookies()
+        try:
+            answer = self._proxy(upstream).answer(environ)
+        finally:
+            if body is not None:
+                body.give_back(request)
+        return ProxyResponse(answer, is_head=request.method == "HEAD")
 
     def _replace_host_on_redirect_location(
         self, request: Any, proxy_response: ProxyResponse
@@ -258,7 +277,7 @@ class ProxyView(View):  # type: ignore[misc]  # Django has no types
         return upstream, self.add_x_forwarded
 
     def _make(self, upstream: str) -> EmbeddedProxy:
-        return EmbeddedProxy(self.get_route(upstream), site)
+        return EmbeddedProxy(self.get_route(upstream), site, hosts=django_hosts)
 
     def _query(self, request: Any) -> str:
         query = self.get_encoded_query_params()
@@ -267,8 +286,14 @@ class ProxyView(View):  # type: ignore[misc]  # Django has no types
 
     def _forwarded(self) -> dict[str, str]:
         proto = "https" if self.request.is_secure() else "http"
-        address = self.request.META.get("REMOTE_ADDR", "")
-        return {"X-Forwarded-For": address, "X-Forwarded-Proto": proto}
+        address = address_of(self.request.META)
+        facts = {"X-Forwarded-For": address} if address else {}
+        return {**facts, "X-Forwarded-Proto": proto}
+
+    def _unnamed(self, headers: dict[str, str]) -> dict[str, str]:
+        """Headers without any that names a user: a client's own does not count."""
+        folded = fold_name(self.remote_user_header)
+        return {name: value for name, value in headers.items() if fold_name(name) != folded}
 
     def _spaces_are_plus(self) -> bool:
         if self.quote_spaces_as_plus is not None:
@@ -277,7 +302,8 @@ class ProxyView(View):  # type: ignore[misc]  # Django has no types
 
     def _change_request(self, environ: dict[str, Any]) -> None:
         """Have the outgoing request differ from the incoming one as the view wants it."""
-        before = normalize_request_headers(self.request)
+        clear(environ, self.remote_user_header)
+        before = self._unnamed(normalize_request_headers(self.request))
         if self.add_x_forwarded:
             before.update(self._forwarded())  # the route says it, and more
         apply_changes(environ, before, self.request_headers)

@@ -11,15 +11,23 @@ import django
 from django.conf import settings
 
 HERE = Path(__file__).parent
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
 USERS = ("alice", "bob", "zoë", "\u5f20\u4e09")
 
 
 def configure(upstream: str, **others: Any) -> None:
     """Set Django up, with sqlite in a folder that lasts as long as the process."""
+    others = {"ALLOWED_HOSTS": ["*"], "MIDDLEWARE": MIDDLEWARE, **others}
     settings.configure(
         SECRET_KEY="test " * 10,
         ROOT_URLCONF="tests.adapters.django_site.urls",
-        ALLOWED_HOSTS=["*"],
         DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": _database()}},
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
         INSTALLED_APPS=[
@@ -29,14 +37,6 @@ def configure(upstream: str, **others: Any) -> None:
             "django.contrib.messages",
             "django.contrib.sessions",
             "django.contrib.staticfiles",
-        ],
-        MIDDLEWARE=[
-            "django.middleware.security.SecurityMiddleware",
-            "django.contrib.sessions.middleware.SessionMiddleware",
-            "django.middleware.common.CommonMiddleware",
-            "django.middleware.csrf.CsrfViewMiddleware",
-            "django.contrib.auth.middleware.AuthenticationMiddleware",
-            "django.contrib.messages.middleware.MessageMiddleware",
         ],
         TEMPLATES=[
             {

@@ -37,6 +37,9 @@ def queries(request: Any) -> JsonResponse:
     return JsonResponse({"user": user, "queries": [q["sql"] for q in captured.captured_queries]})
 
 
+EMPTY = ("/nothing", "/cookies")
+
+
 def inside(request: Any) -> JsonResponse:
     """What the test client of a site's own tests sees of a proxied service."""
     response = Client().get("/view/repeats", headers={"cookie": "x=1"})
@@ -52,6 +55,7 @@ def inside(request: Any) -> JsonResponse:
             "twice": response["X-Twice"],
             "streamed": streamed.getvalue().decode(),
             "posted": posted.json()["body"],
+            "empty": [Client().get("/view" + path).content.decode() for path in EMPTY],
         }
     )
 
@@ -109,6 +113,28 @@ class Fetched(ProxyView):
             decode_content=False,
             preload_content=False,
         )
+
+
+class Remembering(ProxyView):
+    """Looks at the request's body after the upstream has had it, as a view's own log would."""
+
+    upstream = UP
+
+    def dispatch(self, request: Any, path: str = "", **kwargs: Any) -> Any:
+        response = super().dispatch(request, path)
+        try:
+            body, posted = request.body.decode("latin-1"), dict(request.POST)
+        except Exception as error:
+            return JsonResponse({"error": type(error).__name__})
+        kind = "content" if hasattr(response, "content") else "stream"
+        return JsonResponse({"body": body, "posted": posted, "kind": kind})
+
+
+def counted(request: Any, path: str) -> Any:
+    """A number among the headers, as tests and middleware put it there."""
+    request.META["HTTP_X_COUNT"] = 5
+    request.META["HTTP_X_NOBODY"] = None
+    return ProxyView.as_view(upstream=UP)(request, path)
 
 
 RULES = (
@@ -171,5 +197,15 @@ urlpatterns = [
     re_path(r"^fetched/(?P<path>.*)$", Fetched.as_view()),
     path("simple/<path:path>", ProxyView.as_view(upstream=UP)),
     re_path(r"^(?P<path>everywhere/.*)$", ProxyView.as_view(upstream=UP)),
+    re_path(r"^remembering/(?P<path>.*)$", Remembering.as_view()),
+    re_path(r"^counted/(?P<path>.*)$", counted),
+    re_path(r"^login-name/(?P<path>.*)$", Private.as_view(remote_user_header="X-Login")),
+    re_path(
+        r"^maybe/(?P<path>.*)$",
+        ProxyView.as_view(upstream=UP, add_remote_user=True, remote_user_header="X-Login"),
+    ),
+    re_path(r"^kept/(?P<path>.*)$", ProxyView.as_view(upstream=UP, hide_cookies=())),
+    re_path(r"^nested/closed/(?P<path>.*)$", Private.as_view(upstream=UP + "/closed")),
+    re_path(r"^nested/(?P<path>.*)$", ProxyView.as_view(upstream=UP)),
     re_path(r"^scheme/(?P<path>.*)$", ProxyView.as_view(upstream="ftp://example.org")),
 ]
