@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import unquote
@@ -273,7 +274,7 @@ def test_question_that_leads_back_to_the_question_ends(upstream: RawUpstream) ->
     assert not upstream.requests
 
 
-@pytest.mark.parametrize("server", ["waitress", "gunicorn-gthread", "werkzeug", "cheroot"])
+@pytest.mark.parametrize("server", ["waitress", "gunicorn-gthread", "werkzeug"])
 @pytest.mark.parametrize(
     "target", ["//evil.test/", "///evil.test/", "//evil.test//x", "/\\evil.test"]
 )
@@ -282,16 +283,16 @@ def test_way_back_never_leads_to_another_site(
 ) -> None:
     routes = {"/": {"url": upstream.url, "auth": "/check"}}
     site = proxied(routes, server=server, app="tests.access.test_auth:login_first")
-    location = site.get(target, "Accept: text/html").headers.get("Location") or "/login?next=/"
-    back = unquote(location.partition("next=")[2])
-    assert back.startswith("/")
-    assert back[1:2] not in ("/", "\\")
+    response = site.get(target, "Accept: text/html")
     assert not upstream.requests
+    if target.startswith("/\\") and response.status == 400:
+        return  # as some servers answer a target that no URL can hold
+    assert response.status == 302
+    back = unquote((response.headers.get("Location") or "").partition("next=")[2])
+    assert re.match(r"/[^/\\]", back), back
 
 
 def login_first(environ: Any, start_response: Any) -> Iterable[bytes]:
-    uri = environ["HTTP_X_ORIGINAL_URI"]
-    assert not uri.startswith("//")
     start_response("302 Found", [("Location", "/login?next=/check"), ("Content-Length", "0")])
     return []
 

@@ -25,7 +25,7 @@ from ..servers.disconnect import DisconnectWatch
 from ..upstream import Server
 from ..upstream.exchange import Exchange, is_bound
 from .client import Client, client_of
-from .hooks import answer_with, call_hook, modify, sendable_body
+from .hooks import answer_with, call_hook, modify, redirect, sendable_body
 from .limits import RouteState
 from .offload import Offload
 from .prepare import prepare_request, readdress, url_map

@@ -32,7 +32,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 def is_ambiguous(path: str) -> bool:
     """Whether a path could have more than one reading; quick, for every request.
 
-    :param path: decoded once, one character for each byte.
+    :param path: one character for each byte; a percent sign may encode something.
     """
     return bool(_AMBIGUOUS.search(path) or _OVERLONG.search(path))
 
@@ -63,7 +63,7 @@ def spellings(prefix: str, path: str, query: str) -> Iterator[str]:
     :raises BadRequest: if there is no end of them.
     """
     yield prefix + path + query
-    if "%" in path or is_ambiguous(path):
+    if is_ambiguous(path):
         for reading in readings(path):
             yield prefix + quote(reading.encode("latin-1"), safe=PATH_SAFE + "%") + query
 
