@@ -19,8 +19,8 @@ _Names = tuple["re.Pattern[bytes]", "re.Pattern[bytes]"]
 #: Bytes of a member's name that is looked at.
 _LONGEST = 64
 _BLANKS = re.compile(rb"[ \t\r\n]*")
-_STOP = re.compile(rb'["\\]')
-_URL = Reading(re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL), re.compile(rb'"'), decode_json)
+_REST = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
+_URL = Reading(_REST, re.compile(rb'"'), decode_json)
 
 
 def _names(pattern: bytes) -> _Names:
@@ -82,12 +82,10 @@ class JsonEditor(StreamEditor):
 
     def _string(self, text: bytes, at: int) -> int:
         """The rest of a string."""
-        match = _STOP.search(text, at)
-        if match is None:
-            return len(text)
-        if match[0] == b"\\":
-            if match.end() == len(text):
-                return self._hold(text, at, 1)
-            return match.end() + 1
+        end = _REST.match(text, at).end()  # type: ignore[union-attr] # matches always
+        if end == len(text):
+            return end
+        if text[end] == 0x5C:  # it escapes what has not come yet
+            return self._hold(text, at, 1)
         self._state = self._between
-        return match.end()
+        return end + 1
