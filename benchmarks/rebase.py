@@ -191,7 +191,7 @@ def _selectolax(page: bytes) -> bytes:
         for name in ("href", "src"):
             value = node.attributes.get(name)
             if value:
-                node.attrs[name] = _mapped(value)  # type: ignore[index]
+                node.attrs[name] = _mapped(value)
     return str(tree.html).encode()
 
 

@@ -69,7 +69,7 @@ def make_wsgiproxy2(upstream: str) -> Any:
     def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         environ["PATH_INFO"] = environ["PATH_INFO"].removeprefix(PREFIX)
         environ["REQUEST_URI"] = environ["PATH_INFO"]
-        return proxy(environ, start_response)  # type: ignore[no-any-return]
+        return proxy(environ, start_response)
 
     return application
 

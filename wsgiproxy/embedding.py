@@ -14,7 +14,6 @@ from urllib.parse import unquote_to_bytes
 
 from .access.subrequest import ROOT, Answer, ask
 from .errors import ConfigurationError
-from .forwarding.limits import Limits
 from .middleware import ProxyMiddleware
 from .protocol.request_target import raw_target
 from .routing.route import Route
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["EmbeddedProxy", "cut", "moved", "place"]
 
-#: With whom all views of the process share the worker threads that they may hold.
-_FIRST: list[Limits] = []
 _BYTE = re.compile(r"%[0-9A-Fa-f]{2}|.", re.DOTALL)
 
 
@@ -45,10 +42,6 @@ class EmbeddedProxy:
             )
         self.route = route
         proxy = ProxyMiddleware(app, {"/": route})
-        if _FIRST:
-            proxy.traffic.follow(_FIRST[0])
-        else:
-            _FIRST.append(proxy.traffic)
         self._app: WSGIApplication = wrap(proxy) if wrap is not None else proxy
 
     def answer(self, environ: dict[str, Any]) -> Answer:

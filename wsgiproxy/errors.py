@@ -1,4 +1,4 @@
-"""Everything that can go wrong, by name.
+"""Everything that can go wrong, by name::
 
     ProxyError
     ├── ConfigurationError            at start: a wrong option, URL, file or prefix
@@ -10,6 +10,8 @@
         ├── BodyTooLarge        413   the request body is over ``max_body``
         ├── ClientGone          499   the client left; nobody is there to be told
         ├── AuthFailed          500   who may pass, or who the user is, could not be found out
+        ├── HookFailed          500   a hook of the route raised an exception
+        ├── CodingUnsupported   501   a transfer coding of the request that nobody knows
         ├── UpgradeUnsupported  501   this WSGI server gives no socket to tunnel through
         ├── UpstreamUnreachable 502   no connection: refused, unresolvable, TLS failure
         ├── UpstreamBroken      502   an answer that is no valid HTTP, or half of one
@@ -31,10 +33,12 @@ __all__ = [
     "BadRequest",
     "BodyTooLarge",
     "ClientGone",
+    "CodingUnsupported",
     "ConfigurationError",
     "ExchangeError",
     "Forbidden",
     "HijackRefused",
+    "HookFailed",
     "LoopDetected",
     "NoUpstream",
     "ProxyError",
@@ -73,12 +77,14 @@ class ExchangeError(ProxyError):
     :param error: the RFC 9209 ``Proxy-Status`` error type, where a more precise one
         than the class's own is known.
     :param retry_after: seconds after which asking again makes sense.
+    :ivar upstream: the URL of the server that was asked, once one was chosen; for the log.
     """
 
     status: ClassVar[int] = 502
     reason: ClassVar[str] = "Bad Gateway"
     party: ClassVar[str] = "upstream"
     error: str = "proxy_internal_error"
+    upstream: str = ""
 
     def __init__(
         self,
@@ -127,6 +133,18 @@ class ClientGone(ExchangeError):
 
 class AuthFailed(ExchangeError):
     """The wrapped application did not tell who may pass, or a callable who the user is."""
+
+    status, reason, party = 500, "Internal Server Error", "application"
+
+
+class CodingUnsupported(ExchangeError):
+    """The request body has a transfer coding that is not known."""
+
+    status, reason, party, error = 501, "Not Implemented", "client", "http_request_error"
+
+
+class HookFailed(ExchangeError):
+    """A hook of the route raised an exception; its traceback is in the log."""
 
     status, reason, party = 500, "Internal Server Error", "application"
 

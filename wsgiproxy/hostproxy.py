@@ -45,7 +45,7 @@ class HostProxy:
         **client_options: Any,
     ) -> None:
         options = {_CLIENT_OPTIONS.get(name, name): v for name, v in client_options.items()}
-        check_names(options, Route.table(), "HostProxy")
+        check_names(options, Route.names(), "HostProxy")
         self.uri = uri.rstrip("/")
         self.http = client
         self.allowed_methods = tuple(allowed_methods)

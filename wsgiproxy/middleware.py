@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from . import error_pages as failures
+from . import error_pages
 from .errors import ExchangeError
 from .forwarding.forwarder import Forwarder
-from .forwarding.limits import Limits
+from .forwarding.limits import Limits, RouteState
 from .forwarding.prepare import pseudonym
 from .routing.route import Route
-from .routing.router import Match, Mount, Router
+from .routing.router import Mount, Router
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -31,6 +31,7 @@ class ProxyMiddleware:
         :class:`~wsgiproxy.Route`; or pairs of prefix and route.
     :param route_defaults: options for the routes that are given as URLs.
     :raises ConfigurationError: for a prefix, a URL or an option that cannot work.
+    :ivar failures: how often each kind of failure happened, by the name of the error.
 
     ::
 
@@ -39,9 +40,6 @@ class ProxyMiddleware:
     The longest prefix that ends on a segment boundary wins. What a client says about
     itself (``X-Forwarded-*``, ``Remote-User`` ...) is not believed, unless it comes from
     one of a route's ``trusted_proxies``.
-
-    ``failures`` counts what went wrong by the name of the error. What happens to one request
-    is in :class:`~wsgiproxy.forwarding.forwarder.Forwarder`.
     """
 
     def __init__(
@@ -53,46 +51,49 @@ class ProxyMiddleware:
         self.app = app
         self.router = Router(routes, route_defaults)
         self.failures: Counter[str] = Counter()
-        mounts = self.router.mounts
-        self.pseudonym = pseudonym(f"{m.host}{m.prefix}={m.route.upstream!r}" for m in mounts)
-        self.traffic = Limits(mounts, self.note)
-        self.gates = {m: _gate(m.route, app) for m in mounts if m.route.auth or m.route.redirects}
-        self.identities = {m: _identity(m.route) for m in mounts if m.route.tells_identity}
         self._candidates = self.router.candidates
+        mounts = self.router.mounts
+        limits = Limits()
+        via = pseudonym(f"{m.host}{m.prefix}={m.route.upstream!r}" for m in mounts)
+        self._states = {mount: self._state(mount, limits, via) for mount in mounts}
         if any(mount.route.rebase for mount in mounts):
             self.app = _with_strays(app, mounts)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request, here or in the wrapped application."""
-        candidates = self._candidates(environ.get("PATH_INFO", ""))
-        if not candidates:
-            return self.app(environ, start_response)
-        try:
-            match = self.router.match(environ)
-        except ExchangeError as error:
-            request_id = self.note(error, candidates[0], environ["REQUEST_METHOD"])
-            status, headers, body = failures.answer(error, request_id, environ)
-            start_response(status, headers)
-            return [body]
-        if match is None:
-            return self.app(environ, start_response)
-        return self.pass_on(match, environ, start_response)
+        path = environ.get("PATH_INFO", "")
+        for mount in self._candidates(path):
+            if mount.takes(path, environ.get("HTTP_HOST", "")):
+                return Forwarder(self._states[mount], environ, start_response).run()
+        return self.app(environ, start_response)
 
-    def pass_on(
-        self, match: Match, environ: WSGIEnvironment, start_response: StartResponse
-    ) -> Iterable[bytes]:
-        """Answer a request that belongs to a route."""
-        return Forwarder(self, match, environ, start_response).run()
+    def _state(self, mount: Mount, limits: Limits, via: str) -> RouteState:
+        route = mount.route
+        return RouteState(
+            mount,
+            locate=self.router.locate,
+            limits=limits,
+            via=via,
+            report=self._report,
+            check=_check(route, self.app) if route.auth or route.redirects else None,
+            identity=_identity(route) if route.tells_identity else None,
+        )
 
-    def note(self, error: ExchangeError, mount: Mount, method: str) -> str:
+    def _report(
+        self,
+        error: ExchangeError,
+        mount: Mount,
+        environ: Mapping[str, Any],
+        seconds: float | None,
+    ) -> str:
         """Count and log a failure; the id of its log line."""
-        request_id = failures.new_request_id()
+        request_id = error_pages.new_request_id()
         self.failures[type(error).__name__] += 1
-        failures.log_failure(error, request_id, method, mount.prefix)
+        error_pages.log_failure(error, request_id, environ, prefix=mount.prefix, seconds=seconds)
         return request_id
 
 
-def _gate(route: Route, app: WSGIApplication) -> AccessCheck:
+def _check(route: Route, app: WSGIApplication) -> AccessCheck:
     from .access.check import AccessCheck
 
     return AccessCheck(route, app)

@@ -265,7 +265,7 @@ def test_callable_may_not_read_the_body(upstream: RawUpstream) -> None:
         bodies.append((request.body, request.method, request.path))
         return True
 
-    given = {"CONTENT_LENGTH": "3", "wsgi.input": io.BytesIO(b"abc")}
+    given: dict[str, Any] = {"CONTENT_LENGTH": "3", "wsgi.input": io.BytesIO(b"abc")}
     assert ask(front, upstream, auth=look, REQUEST_METHOD="PUT", **given).status == "200 OK"
     assert bodies == [(b"", "PUT", "/p/x")]
     assert upstream.request.body == b"abc"

@@ -302,7 +302,7 @@ def test_demo_stops_its_service_at_the_end(start: Start) -> None:
         (["--app", "nosuch", "/a=http://b"], "'nosuch' names no WSGI application; write package."),
         (["--app", "os:nosuch", "/a=http://b"], "app 'os:nosuch' cannot be imported"),
         (["--app", "os:sep", "/a=http://b"], "'os:sep' is no WSGI application"),
-        (["--rewrite", "os:nosuch", "/a=http://b"], "option rewrite: 'os:nosuch' cannot be impo"),
+        (["--rewrite", "os:nosuch", "/a=http://b"], "option modify_request: 'os:nosuch' cannot b"),
         (["--config", "nosuch.toml"], "nosuch.toml: No such file or directory; check the name"),
         (["--listen", "a.invalid:80", "/a=http://b"], "a.invalid:80: the host name is unknown"),
         (["--listen", "192.0.2.1:80", "/a=http://b"], "this machine has no such address"),

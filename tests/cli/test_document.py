@@ -11,7 +11,7 @@ from paste.deploy import loadapp
 
 from tests.support import RawUpstream, call
 from wsgiproxy import ConfigurationError, ProxyMiddleware, Route
-from wsgiproxy.cli.command import _document, parser
+from wsgiproxy.cli.command import document_of, parser
 from wsgiproxy.cli.document import Config, from_strings, load_application, merge, read_toml
 from wsgiproxy.cli.serve import ServerOptions
 from wsgiproxy.settings.options import Option
@@ -39,6 +39,7 @@ BY_NAME: dict[str, tuple[Any, str, str]] = {
     "identity_headers": ({"X-A": HOOK[0]}, '{ "X-A" = "posixpath:join" }', "X-A: posixpath:join"),
     "rebase": (True, "true", "yes"),
     "redirects": ({"^/a": "/b"}, '{ "^/a" = "/b" }', "^/a -> /b"),
+    "pass_headers": (["NEL", "Accept-CH"], '["nel", "accept-ch"]', "NEL accept-ch"),
     "remote_user": HOOK,
     "remote_user_header": ("X-User", '"X-User"', "X-User"),
     "copy_headers": (["X-A", "X-B"], '["X-A", "X-B"]', "X-A X-B"),
@@ -80,7 +81,7 @@ def test_option_of_a_route_reads_the_same_everywhere(name: str, tmp_path: Path) 
     arguments = [flag, text]
     if isinstance(value, bool):
         arguments = [flag if value else f"--no-{flag[2:]}"]
-    command = Config.read(_document(parser().parse_args([*arguments, f"/a={URL}"])), "arguments")
+    command = Config.read(document_of(parser().parse_args([*arguments, f"/a={URL}"])), "arguments")
     for config in (table, for_all, ini, below, command):
         assert getattr(config.routes[0][1], name) == expected
 
@@ -91,7 +92,7 @@ def test_option_of_the_server_reads_the_same_everywhere(name: str, tmp_path: Pat
     expected = getattr(ServerOptions(**{name: value}), name)
     config = read_text(f'[server]\n{name} = {toml}\n[routes]\n"/a" = "{URL}"\n', tmp_path)
     arguments = ["--" + name.replace("_", "-"), text, f"/a={URL}"]
-    command = Config.read(_document(parser().parse_args(arguments)), "arguments")
+    command = Config.read(document_of(parser().parse_args(arguments)), "arguments")
     assert getattr(config.server, name) == getattr(command.server, name) == expected
 
 
@@ -217,7 +218,8 @@ def test_application_is_found_in_the_current_folder(
     (tmp_path / "site_in_folder.py").write_text("class Site:\n    application = print\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
-    assert load_application("site_in_folder:Site.application") is print
+    found: Any = load_application("site_in_folder:Site.application")
+    assert found is print
 
 
 # -- paste.deploy --------------------------------------------------------------

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support import PeerClosed, Site, UpstreamConnection, eventually, get
+from tests.support import PeerClosed, ResponseCut, Site, UpstreamConnection, eventually, get
 from tests.support.bodies import (
     CHUNKED,
     OK,
@@ -45,13 +45,24 @@ def test_half_a_body_is_never_a_whole_one(proxied: Proxied, server: str, case: s
     site.upstream.script(once(BROKEN[case]))
     client = site.connect()
 
-    response = client.exchange(get("/p/x"))
+    response = client.exchange(get("/p/x"), allow_cut=True)
 
     # Either nothing had gone out and it is an error page, or the connection is cut.
     assert not response.complete or response.status == 502, response
     if not response.complete:
         assert client.wait_closed()
     assert site.upstream.connections[0].finished.wait(15)
+
+
+@pytest.mark.parametrize("case", ["length-short", "chunk-short", "chunk-no-end"])
+def test_client_of_the_tests_takes_no_half_for_a_whole(proxied: Proxied, case: str) -> None:
+    site = proxied()
+    site.upstream.script(once(BROKEN[case]))
+
+    with pytest.raises(ResponseCut) as cut:
+        site.get("/p/x")
+
+    assert (cut.value.response.status, cut.value.response.body) == (200, b"half")
 
 
 @pytest.mark.parametrize("framing", ["length", "chunked", "open"])
@@ -80,7 +91,7 @@ def test_body_that_a_reset_ends_is_cut(proxied: Proxied, framing: str, sent: int
         rest = client.read_to_end()
         assert not rest.endswith(b"0\r\n\r\n")
     else:
-        response = client.read_response()
+        response = client.read_response(allow_cut=True)
         assert not response.complete or response.status == 502
 
 
@@ -96,7 +107,7 @@ def test_body_that_stops_moving_is_cut_after_the_timeout(proxied: Proxied, frami
     site = proxied(read_timeout=0.3)
     site.upstream.script(stall)
 
-    response = site.get("/p/x")
+    response = site.get("/p/x", allow_cut=True)
 
     assert (response.status, response.complete) == (200, False)
 

@@ -22,6 +22,7 @@ from tests.support import (
 )
 from tests.support.bodies import (
     DONE,
+    once,
     pattern,
 )
 from wsgiproxy import ProxyMiddleware, Route
@@ -106,8 +107,31 @@ def test_answer_that_begins_early_and_echoes_is_whole(proxied: Proxied) -> None:
 
     response = site.exchange(post("/p/x", body))
 
-    assert response.complete
     assert hashlib.sha256(response.body).digest() == hashlib.sha256(body).digest()
+
+
+@pytest.mark.parametrize("server", ["waitress", "werkzeug"])
+def test_refusal_by_an_upstream_that_reads_no_further_is_delivered(
+    proxied: Proxied, server: str
+) -> None:
+    """More than the buffers of the system hold, so that nobody can go on writing."""
+    released = threading.Event()
+
+    def refuse(conn: UpstreamConnection) -> None:
+        conn.read_request_head()
+        conn.send(message("HTTP/1.1 413 Too Large", ["Content-Length: 4"], b"no!!"))
+        assert released.wait(15)
+
+    site = proxied(server=server, read_timeout=2)
+    site.upstream.script(refuse, once(DONE))
+
+    response = site.exchange(post("/p/x", pattern(20_000_000)))
+
+    assert (response.status, response.body) == (413, b"no!!")
+    # The connection in the middle of a body is not for the next request.
+    assert site.get("/p/y").status == 200
+    assert [request.connection for request in site.upstream.requests] == [0, 1]
+    released.set()
 
 
 def test_connection_lost_while_sending_is_a_502(proxied: Proxied) -> None:

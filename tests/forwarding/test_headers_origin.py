@@ -47,6 +47,16 @@ def test_malformed_host_is_refused(proxied: Proxied, host: str, option: str) -> 
     assert not site.upstream.requests
 
 
+@pytest.mark.parametrize(("size", "status"), [(300, 200), (301, 400), (60_000, 400)])
+def test_host_longer_than_any_name_is_refused(proxied: Proxied, size: int, status: int) -> None:
+    site = proxied()
+
+    response = site.exchange(message("GET /p/x HTTP/1.1", [f"Host: {'a' * size}"]))
+
+    assert response.status == status
+    assert len(site.upstream.requests) == (status == 200)
+
+
 def test_two_hosts_are_refused(proxied: Proxied) -> None:
     site = proxied(host="client")
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+import webob
 
-from tests.support import Site, message
+from tests.support import DEADLINE, Site, UpstreamConnection, get, message
 from tests.support.headers import answered
+from wsgiproxy.forwarding import forwarder
 
 Proxied = Callable[..., Site]
 
@@ -166,8 +169,19 @@ def test_response_hook_may_replace_the_body(proxied: Proxied) -> None:
         body = b"a" * length
         head = message("HTTP/1.1 200 OK", [f"Content-Length: {length}"])
         site.upstream.respond(head + body)
-        response = site.get("/p/x")
-        assert (response.body, response.complete) == (body.upper(), True)
+        assert site.get("/p/x").body == body.upper()
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["length-last", "length-first"])
+def test_length_that_chunks_overrule_goes_no_further(proxied: Proxied, order: int) -> None:
+    site = proxied()
+    framing = ["Transfer-Encoding: chunked", "Content-Length: 3"][::order]
+    site.upstream.respond(message("HTTP/1.1 200 OK", framing, b"1\r\nx\r\n0\r\n\r\n"))
+
+    response = site.get("/p/x")
+
+    assert response.headers.get("Content-Length") in (None, "1")
+    assert response.body == b"x"
 
 
 def test_response_hook_leaves_relative_locations_alone(proxied: Proxied) -> None:
@@ -178,10 +192,61 @@ def test_response_hook_leaves_relative_locations_alone(proxied: Proxied) -> None
     assert headers.all("Location") == ["../up", "//cdn/x"]
 
 
+BODILESS: dict[str, dict[str, Any]] = {
+    "replaced": {"modify_response": lambda response, request: webob.Response("other")},
+    "new-body": {"modify_response": lambda response, request: setattr(response, "body", b"other")},
+    "answered": {"modify_request": lambda request: webob.Response("other")},
+    "method": {"modify_request": lambda request: setattr(request, "method", "GET")},
+}
+
+
+@pytest.mark.parametrize("case", BODILESS)
+def test_answer_to_head_has_no_body_whatever_a_hook_does(proxied: Proxied, case: str) -> None:
+    client = proxied(**BODILESS[case]).connect()
+
+    response = client.exchange(get("/p/x", method="HEAD"))
+
+    assert response.status == 200
+    assert client.exchange(get("/front")).body == b"front GET /front 0"
+
+
+def test_method_that_a_hook_changes_has_no_body_after_a_long_wait(proxied: Proxied) -> None:
+    go = threading.Event()
+
+    def late(conn: UpstreamConnection) -> None:
+        assert conn.read_request().method == "GET"
+        assert go.wait(DEADLINE)
+        conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate")
+
+    site = proxied(**BODILESS["method"], server_options={"threads": 2})
+    site.upstream.script(late)
+    client = site.connect()
+    client.send(get("/p/x", method="HEAD"))
+    site.upstream.wait_for_requests()
+    # Longer than a worker waits that could leave.
+    assert client.is_silent(1.5 * forwarder.LONG)
+    go.set()
+
+    response = client.read_response(is_head=True)
+
+    assert (response.status, response.headers.get("Content-Length")) == (200, "4")
+    assert client.exchange(get("/front")).body == b"front GET /front 0"
+
+
+@pytest.mark.parametrize("status", ["204 No Content", "304 Not Modified"])
+def test_status_of_a_hook_that_has_no_body_gets_none(proxied: Proxied, status: str) -> None:
+    def hook(response: Any, request: Any) -> None:
+        response.status = status
+        del response.headers["Content-Length"]
+
+    client = proxied(modify_response=hook).connect()
+
+    assert client.exchange(get("/p/x")).status == int(status[:3])
+    assert client.read_to_end() == b""  # waitress closes without a length
+
+
 @pytest.mark.parametrize("target", ["/p/old%0d%0aSet-Cookie:a=b", "/p/old%0aSet-Cookie:a=b"])
 def test_redirect_of_a_hook_cannot_be_split(proxied: Proxied, target: str) -> None:
-    import webob
-
     def hook(request: Any) -> Any:
         response = webob.Response(status=302)
         response.headers["Location"] = request.path_info.replace("old", "new")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from tests.support import RawClient, RawUpstream, Site, eventually, get, post, serve
 from wsgiproxy import ProxyMiddleware, Route
 from wsgiproxy.relay import relay
+from wsgiproxy.relay.pair import MAX_CHATTER
 
 Proxied = Callable[..., Site]
 
@@ -56,7 +58,6 @@ def test_slow_answers_leave_the_threads_to_the_application(proxied: Proxied, lat
         response = client.read_response()
         assert (response.status, response.reason, response.body) == (200, "Fine", b"done")
         assert response.headers.get("X-Extra") == "1"
-        assert response.complete
 
 
 def test_connection_ends_after_an_answer_from_the_relay(proxied: Proxied, later: Later) -> None:
@@ -126,9 +127,7 @@ def test_late_chunked_body_arrives_whole(proxied: Proxied, later: Later) -> None
     clients = ask(proxied(server_options={"threads": 2}), 4)
     later.go.set()
     for client in clients:
-        response = client.read_response()
-        assert response.body == b"one" + b"x" * 70_000
-        assert response.complete
+        assert client.read_response().body == b"one" + b"x" * 70_000
 
 
 def test_late_body_that_breaks_off_is_not_whole(proxied: Proxied, upstream: RawUpstream) -> None:
@@ -143,7 +142,7 @@ def test_late_body_that_breaks_off_is_not_whole(proxied: Proxied, upstream: RawU
     clients = ask(proxied(server_options={"threads": 2}), 4)
     go.set()
     for client in clients:
-        response = client.read_response()
+        response = client.read_response(allow_cut=True)
         assert (response.body, response.complete) == (b"half", False)
 
 
@@ -188,7 +187,7 @@ def test_late_body_that_stalls_is_not_whole(proxied: Proxied, upstream: RawUpstr
     clients = ask(proxied(server_options={"threads": 2}, read_timeout=0.8), 3)
     go.set()
     for client in clients:
-        response = client.read_response()
+        response = client.read_response(allow_cut=True)
         assert (response.body, response.complete) == (b"half", False)
 
 
@@ -264,6 +263,21 @@ def test_finished_connection_can_be_used_again(
     assert len(upstream.connections) == count
 
 
+def test_client_that_talks_on_and_on_while_it_waits_is_cut_off(
+    proxied: Proxied, later: Later
+) -> None:
+    clients = ask(proxied(server_options={"threads": 2}), 3)
+    eventually(lambda: relay.counts()["streams"] == 3)
+    for client in clients[1:]:
+        client.send(bytes(MAX_CHATTER // 2))
+    with contextlib.suppress(OSError):
+        clients[-1].send(bytes(MAX_CHATTER))
+    assert clients[-1].wait_closed()
+    later.go.set()
+    for client in clients[:-1]:
+        assert client.read_response().body == b"done"
+
+
 def test_large_download_holds_no_thread(proxied: Proxied, upstream: RawUpstream) -> None:
     size = 40 << 20
     upstream.respond(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + bytes(size))
@@ -286,8 +300,22 @@ def test_large_download_that_breaks_off_is_not_whole(
         conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n" + bytes(5_000_000))
 
     upstream.script(handler)
-    response = proxied().get("/p/big")
+    response = proxied().get("/p/big", allow_cut=True)
     assert (len(response.body), response.complete) == (5_000_000, False)
+
+
+@pytest.mark.parametrize(("status", "leaves"), [(299, True), (300, False), (404, False)])
+def test_only_a_success_is_left_to_the_relay(
+    proxied: Proxied, upstream: RawUpstream, status: int, leaves: bool
+) -> None:
+    """An upstream that says no may have left some of the request unread."""
+    body = bytes(300_000)
+    upstream.respond(b"HTTP/1.1 %d Told\r\nContent-Length: 300000\r\n\r\n" % status + body)
+    client = proxied(relay_over=1000).connect()
+    response = client.exchange(get("/p/big"))
+    assert (response.status, response.body) == (status, body)
+    assert response.closes == leaves  # the relay's responses end their connection
+    assert client.is_open() != leaves
 
 
 def test_gunicorn_threads_are_spared_too(upstream: RawUpstream) -> None:

@@ -13,6 +13,7 @@ from tests.support import RawClient, RawUpstream, Site, eventually, get, serve
 from tests.support.tunnels import SERVERS, descriptors, log_of
 from wsgiproxy.errors import ClientGone, HijackRefused
 from wsgiproxy.relay import relay
+from wsgiproxy.relay.pair import MAX_CHATTER
 from wsgiproxy.servers import hijack as takeover
 
 Proxied = Callable[..., Site]
@@ -38,8 +39,12 @@ class Script:
 
     def conn(self) -> Any:
         """The one connection, once it is there."""
-        eventually(lambda: self.conns)
+        self.wait_for(1)
         return self.conns[0]
+
+    def wait_for(self, count: int) -> None:
+        """Wait until so many connections have come."""
+        eventually(lambda: len(self.conns) >= count)
 
 
 @pytest.fixture(params=SERVERS)
@@ -311,7 +316,7 @@ def test_idle_stream_ends_and_is_not_whole(
 def test_client_that_stops_reading_is_given_up(
     proxied: Proxied, upstream: RawUpstream, streaming: Script
 ) -> None:
-    client = proxied(idle_timeout=0.3).connect()
+    client = proxied(write_timeout=0.3).connect()
     client.send(get("/p/events"))
     client.read_response_head()
     conn = streaming.conn()
@@ -331,8 +336,7 @@ def test_connection_that_cannot_be_had_streams_in_its_worker(
     upstream.respond(CHUNKED + two)
     site = proxied(max_tunnels=1)
     for _ in range(2):
-        response = site.get("/p/events")
-        assert (response.body, response.complete) == (b"data: 1\n\ndata: 2\n\n", True)
+        assert site.get("/p/events").body == b"data: 1\n\ndata: 2\n\n"
 
 
 def test_full_relay_leaves_the_stream_with_its_worker(
@@ -342,7 +346,7 @@ def test_full_relay_leaves_the_stream_with_its_worker(
     clients = [site.connect() for _ in range(2)]
     for number, client in enumerate(clients):
         client.send(get("/p/events"))
-        eventually(lambda number=number: len(streaming.conns) > number)
+        streaming.wait_for(number + 1)
         # A server sends the head with the first piece of the body.
         streaming.conns[number].send_chunk(b"data: 1\n\n")
         assert client.read_response_head().status == 200
@@ -366,6 +370,22 @@ def test_second_request_on_a_streaming_connection_is_not_served(
     assert client.read_until(b"\r\n\r\n") == b"0\r\n\r\n"
     assert client.read_to_end() == b""
     assert [request.target for request in upstream.requests] == ["/events"]
+
+
+def test_client_that_talks_on_and_on_during_a_stream_is_cut_off(
+    proxied: Proxied, upstream: RawUpstream, streaming: Script
+) -> None:
+    client = proxied().connect()
+    client.send(get("/p/events"))
+    client.read_response_head()
+    client.send(bytes(MAX_CHATTER // 2))
+    streaming.conn().send_chunk(b"data: 1\n\n")
+    assert read_chunk(client) == b"data: 1\n\n"
+    assert not streaming.conn().finished.is_set()
+    with contextlib.suppress(OSError):  # cut off before all is sent
+        client.send(bytes(MAX_CHATTER))
+    assert streaming.conn().finished.wait(15)
+    assert not client.read_to_end().endswith(b"0\r\n\r\n")
 
 
 def test_finished_upstream_connection_goes_back_to_the_pool(

@@ -11,7 +11,8 @@ import pytest
 from tests.support import RawUpstream, eventually, get
 from wsgiproxy.errors import TooBusy
 from wsgiproxy.forwarding import slots as bulkhead
-from wsgiproxy.forwarding.slots import Bulkhead, Slots, default_tunnels, share_of, threads_of
+from wsgiproxy.forwarding.slots import Bulkhead, Slots, default_tunnels, share_of
+from wsgiproxy.servers.threads import threads_of
 
 
 def test_slots_run_out_and_come_back() -> None:
@@ -19,7 +20,7 @@ def test_slots_run_out_and_come_back() -> None:
     assert [slots.acquire() for _ in range(3)] == [True, True, False]
     slots.release()
     assert slots.acquire()
-    assert slots.returned == 1
+    assert slots.released == 1
 
 
 def test_no_limit_gives_any_number_of_slots() -> None:
@@ -63,12 +64,12 @@ def test_half_of_the_slots_are_plenty(taken: int, plenty: bool) -> None:
 
 
 def test_full_bulkhead_waits_for_a_place() -> None:
-    doors = Bulkhead(1)
+    doors = Bulkhead(1, "guests")
     doors.enter()
     entered = threading.Event()
     thread = threading.Thread(target=lambda: (doors.enter(), entered.set()))
     thread.start()
-    doors.leave()
+    doors.release()
     assert entered.wait(15)
     thread.join()
 
@@ -77,19 +78,19 @@ def test_stalled_bulkhead_refuses_at_once_until_something_moves(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(bulkhead, "QUEUE", 0.05)
-    doors = Bulkhead(1)
+    doors = Bulkhead(1, "guests")
     doors.enter()
     with pytest.raises(TooBusy) as busy:
         doors.enter()
     assert busy.value.retry_after == 1
 
-    def fail(seconds: float) -> None:
+    def fail(self: Bulkhead, seconds: float) -> bool:
         raise AssertionError("it waited")
 
-    monkeypatch.setattr(bulkhead.time, "sleep", fail)
+    monkeypatch.setattr(Bulkhead, "wait", fail)
     with pytest.raises(TooBusy):
         doors.enter()
-    doors.leave()
+    doors.release()
     doors.enter()
     with pytest.raises(AssertionError):  # moving again, so worth a wait
         doors.enter()

@@ -70,7 +70,6 @@ def test_every_exchange_keeps_to_the_rules_of_wsgi(
 
     # An assertion of the validator is a 500 of the server.
     assert response.status != 500, caplog.text
-    assert response.complete
     assert "AssertionError" not in caplog.text
 
 
@@ -97,7 +96,6 @@ def test_hooks_keep_to_the_rules_of_wsgi(
     response = site.get("/p/x", method=method)
 
     assert response.status in (200, 204, 502), caplog.text
-    assert response.complete
     assert method != "HEAD" or response.body == b""
 
 
@@ -114,7 +112,7 @@ def test_broken_body_is_cut_within_the_rules_of_wsgi(proxied: Proxied, broken: b
 
     site.upstream.script(half)
 
-    assert not site.get("/p/x").complete
+    assert not site.get("/p/x", allow_cut=True).complete
 
 
 def test_client_that_leaves_is_within_the_rules_of_wsgi(

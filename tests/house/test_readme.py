@@ -16,7 +16,7 @@ import docutils.nodes
 import pytest
 
 from wsgiproxy import Route
-from wsgiproxy.cli.command import _document, default_text, parser
+from wsgiproxy.cli.command import default_text, document_of, parser
 from wsgiproxy.cli.document import Config, from_strings, read_toml
 
 ROOT = Path(__file__).parents[2]
@@ -100,7 +100,7 @@ THEMES = {
 @pytest.mark.parametrize("line", commands())
 def test_command_line_of_the_readme_is_understood(line: str, tmp_path: Path) -> None:
     given = parser().parse_args(shlex.split(line.replace("[options]", ""), comments=True))
-    assert given.config or given.demo or Config.read(_document(given), "README").routes
+    assert given.config or given.demo or Config.read(document_of(given), "README").routes
 
 
 @pytest.mark.parametrize("text", blocks("toml"))

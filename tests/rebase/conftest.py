@@ -85,7 +85,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
         yield partial(start_visit, stack, browser)
 
 
-@pytest.fixture(scope="module", params=HOSTS.values(), ids=HOSTS)
+@pytest.fixture(scope="module", params=HOSTS.values(), ids=list(HOSTS))
 def loaded(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Visit]:
     """The service's first page, for tests that leave it as it is."""
     with ExitStack() as stack:

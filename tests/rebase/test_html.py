@@ -335,7 +335,7 @@ def _urls_and_text(page: bytes) -> tuple[list[tuple[str, str, str]], str]:
     for node in tree.css("*"):
         for name, value in node.attributes.items():
             if name in ("href", "src"):
-                found.append((node.tag, name, value or ""))
+                found.append((str(node.tag), name, value or ""))
     return found, tree.root.text() if tree.root else ""
 
 

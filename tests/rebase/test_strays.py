@@ -133,7 +133,7 @@ class _App:
 
 def _call(app: Any, environ: dict[str, Any]) -> tuple[str, dict[str, str], bytes]:
     answers: list[tuple[str, dict[str, str]]] = []
-    strays = Strays(app, [("/app", "")])
+    strays: Any = Strays(app, [("/app", "")])
     body = strays(environ, lambda status, headers, *_: answers.append((status, dict(headers))))
     text = b"".join(body)
     close = getattr(body, "close", None)
@@ -167,14 +167,17 @@ def test_navigation_is_sent_on_only_after_a_404(lazy: bool) -> None:
     assert present.closed == 1
 
 
+def _broken(piece: bytes) -> bytes:
+    raise ValueError("broken")
+
+
 def test_failing_application_is_closed() -> None:
     class Failing(_App):
         def _body(self, start_response: Any) -> Iterator[bytes]:
             try:
-                raise ValueError("broken")
+                yield from map(_broken, [b"one "])
             finally:
                 self.closed += 1
-            yield b""
 
     app = Failing(lazy=True)
     with pytest.raises(ValueError, match="broken"):
@@ -183,7 +186,7 @@ def test_failing_application_is_closed() -> None:
 
 
 def test_prefix_counts_at_the_host_of_its_route_only() -> None:
-    strays = Strays(_App(), [("/app", "other.example")])
+    strays: Any = Strays(_App(), [("/app", "other.example")])
     answers: list[str] = []
     strays(_environ(), lambda status, *_: answers.append(status))
 

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
 
 from tests.support import RawUpstream, Site, eventually
 from wsgiproxy.relay import relay
@@ -61,7 +62,7 @@ class Live:
         self.left.set()
 
     def talk(self, conn: Any, request: Any) -> None:
-        protocol = ServerProtocol(subprotocols=["chat"])
+        protocol = ServerProtocol(subprotocols=[Subprotocol("chat")])
         protocol.receive_data(request.head)
         (asked,) = protocol.events_received()
         assert isinstance(asked, Request)

@@ -22,6 +22,7 @@ from tests.support import eventually
 from tests.support.tunnels import descriptors, echo_bytes, read_exactly, server_context, tcp_pair
 from wsgiproxy.errors import ClientGone, ExchangeError, UpstreamBroken, UpstreamTimeout
 from wsgiproxy.relay import Endpoint, Relay, Tunnel
+from wsgiproxy.relay.pair import MAX_CHATTER, LingeringClose
 
 ROOT = Path(__file__).parents[2]
 
@@ -150,6 +151,7 @@ def test_idle_tunnel_ends(relay: Relay) -> None:
     wired = Wired(relay, timeout=0.1)
     assert wired.client.recv(1) == b""
     assert wired.upstream.recv(1) == b""
+    assert wired.ended.wait(15)
     assert [type(error) for error in wired.errors] == [UpstreamTimeout]
     wired.close()
 
@@ -172,6 +174,21 @@ def test_half_closed_tunnel_ends_sooner(relay: Relay, monkeypatch: pytest.Monkey
     assert wired.ended.wait(15)
     assert wired.upstream.recv(1) == b""
     wired.close()
+
+
+def test_last_bytes_reach_a_client_that_sends_on_but_not_for_ever(
+    relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wsgiproxy.relay.pair.LINGERING", 3600.0)
+    far, near = tcp_pair()
+    job = LingeringClose(Endpoint(near, b"last words"))
+    relay.submit(job)
+    far.sendall(bytes(MAX_CHATTER))
+    assert read_exactly(far, 100) == b"last words"
+    assert not job.end.is_closed
+    far.sendall(b"!")
+    eventually(lambda: job.end.is_closed)
+    far.close()
 
 
 def test_counts_tell_what_is_open(relay: Relay) -> None:

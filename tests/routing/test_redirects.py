@@ -66,6 +66,12 @@ def test_host_that_grows_by_what_the_client_sends_is_refused(upstream: RawUpstre
     [(r"^/p/(.*)", r"https://\1/")],
     [(r"^/p/(.*)", r"https://a\g<1>/")],
     [(r"^/p/", r"/\1")],
+    [(r"^/p/(.*)", r"/\g<name>")],
+    [(r"^/p/(.*)", r"/\g<2>")],
+    [(r"^/p/(.*)", r"/\g<1")],
+    [(r"^/p/(.*)", "/\\evil.example")],
+    [(r"^/p/(.*)", "/\\\\evil.example")],
+    [(r"^/p/(.*)", "/x\\")],
     [(r"^/p/", "named-view")],
     "^/p/ /x",
 ], ids=str)  # fmt: skip
@@ -126,6 +132,7 @@ def test_rewrite_that_climbs_is_refused(upstream: RawUpstream, sent: str) -> Non
     assert not upstream.requests
 
 
-def test_rewrite_to_what_is_no_path_is_refused_at_start() -> None:
+@pytest.mark.parametrize("to", [r"http://evil/\1", r"\1", r"/\2", r"/\g<name>", "/x\\", r"/\x"])
+def test_rewrite_that_cannot_work_is_refused_at_start(to: str) -> None:
     with pytest.raises(ConfigurationError):
-        Route("http://localhost:1", rewrites={"^/(.*)": r"http://evil/\1"})
+        Route("http://localhost:1", rewrites={"^/(.*)": to})

@@ -155,6 +155,19 @@ def test_hidden_read_ahead_refuses_the_takeover() -> None:
         assert far.recv(100) == b"untouched"
 
 
+def test_server_of_a_connection_that_was_taken_reads_an_end_and_no_error() -> None:
+    """Whatever it has written meanwhile: a closed pair with unread bytes would be a reset."""
+    near, far = socket.socketpair()
+    with near, far, near.makefile("rb") as stream:
+        environ = {"werkzeug.socket": near, "wsgi.input": stream}
+        found = takeover.find({"SERVER_PROTOCOL": "HTTP/1.1", **environ})
+        assert found is not None
+        with found.hijack().sock:
+            near.sendall(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+            found.release().close()  # type: ignore[attr-defined]
+            assert near.recv(1) == b""
+
+
 def test_client_that_left_is_noticed_by_waitress() -> None:
     outcomes: list[str] = []
     begun, proceed = threading.Event(), threading.Event()
@@ -164,7 +177,7 @@ def test_client_that_left_is_noticed_by_waitress() -> None:
         eventually(environ["waitress.client_disconnected"])
         try:
             takeover.find(environ).hijack()  # type: ignore[union-attr]
-        except takeover.ClientGone as error:
+        except errors.ClientGone as error:
             outcomes.append(str(error))
         proceed.set()
         start_response("204 No Content", [])

@@ -13,7 +13,7 @@ The fixtures ``upstream``, ``tls_upstream``, ``unix_upstream``, ``proxied`` and
 from __future__ import annotations
 
 from .apps import front
-from .client import RawClient, RawResponse, get, post
+from .client import RawClient, RawResponse, ResponseCut, get, post
 from .deadline import DEADLINE, eventually
 from .servers import GUNICORN, SERVERS, Address, serve
 from .site import Site, call
@@ -31,6 +31,7 @@ __all__ = [
     "RawResponse",
     "RawUpstream",
     "RequestRecord",
+    "ResponseCut",
     "Site",
     "UpstreamConnection",
     "Wire",

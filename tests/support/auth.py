@@ -148,12 +148,17 @@ class Visitor:
         self.cookies: dict[tuple[str, str], str] = {}
 
     def ask(
-        self, target: str, *headers: str, method: str = "GET", body: bytes = b""
+        self,
+        target: str,
+        *headers: str,
+        method: str = "GET",
+        body: bytes = b"",
+        allow_cut: bool = False,
     ) -> RawResponse:
         """One request with the cookies that belong to its path."""
         with RawClient(self.address) as client:
             raw = self.request(target, *headers, method=method, body=body)
-            return self.keep(client.exchange(raw))
+            return self.keep(client.exchange(raw, allow_cut=allow_cut))
 
     def request(self, target: str, *headers: str, method: str = "GET", body: bytes = b"") -> bytes:
         """The bytes of that request."""

@@ -31,7 +31,7 @@ def flask_site(upstream: str) -> Any:
     manager = LoginManager(app)
     manager.login_view = "login"
 
-    class User(UserMixin):  # type: ignore[misc]
+    class User(UserMixin):
         def __init__(self, name: str) -> None:
             self.id = name
             self.mail = USERS[name]

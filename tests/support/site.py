@@ -30,14 +30,20 @@ class Site:
         """A new client connection, closed at the end of the test."""
         return self._stack.enter_context(RawClient(self.address))
 
-    def exchange(self, raw: bytes) -> RawResponse:
+    def exchange(self, raw: bytes, *, allow_cut: bool = False) -> RawResponse:
         """Send raw bytes on a connection of their own and read one response."""
         with RawClient(self.address) as client:
-            return client.exchange(raw)
+            return client.exchange(raw, allow_cut=allow_cut)
 
-    def get(self, target: str, *headers: str | tuple[str, str], method: str = "GET") -> RawResponse:
+    def get(
+        self,
+        target: str,
+        *headers: str | tuple[str, str],
+        method: str = "GET",
+        allow_cut: bool = False,
+    ) -> RawResponse:
         """Ask for a target with these headers and nothing else but ``Host: front``."""
-        return self.exchange(get(target, *headers, method=method))
+        return self.exchange(get(target, *headers, method=method), allow_cut=allow_cut)
 
 
 class Answer(NamedTuple):

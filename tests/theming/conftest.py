@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,10 @@ from webob import Request, Response
 
 from wsgiproxy.theming import ThemeMiddleware
 
+#: The standard library's in Python 3.14, its backport before.
+zstd = importlib.import_module(
+    "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
+)
 NAMESPACES = (
     'xmlns="http://namespaces.plone.org/diazo"'
     ' xmlns:css="http://namespaces.plone.org/diazo/css"'

@@ -10,9 +10,9 @@ import brotli
 import pytest
 from webob import Request
 
-from tests.theming.conftest import PAGE, RULES, THEME, Application, ask
+from tests.theming.conftest import PAGE, RULES, THEME, Application, ask, zstd
 from wsgiproxy.theming import ThemeMiddleware
-from wsgiproxy.theming.validators import http_date, timestamp
+from wsgiproxy.theming.etags import http_date, timestamp
 
 THEMED = '<body class="themed"><div id="content">hello</div></body>'
 
@@ -127,6 +127,7 @@ def test_clients_off_header_counts_if_allowed(
         ({"HX-Request": "true", "HX-Boosted": "true", "Sec-Fetch-Dest": "empty"}, True),
         ({"HX-Request": "true", "HX-History-Restore-Request": "true"}, True),
         ({"Turbo-Frame": "x"}, False),
+        ({"X-PJAX": "true"}, False),
         ({"X-Turbo-Request-Id": "1", "Sec-Fetch-Dest": "empty"}, True),
         ({}, True),
     ],
@@ -179,10 +180,14 @@ def raw_deflate(data: bytes) -> bytes:
         ("deflate", raw_deflate),
         ("br", brotli.compress),
         ("gzip, br", lambda d: brotli.compress(gzip.compress(d))),
+        ("zstd", zstd.compress),
+        ("zstd", lambda d: zstd.compress(d[:9]) + zstd.compress(d[9:])),
+        ("zstd, gzip", lambda d: gzip.compress(zstd.compress(d))),
         ("identity", lambda d: d),
     ],
-    ids=["gzip", "x-gzip", "members", "deflate", "raw deflate", "br", "two codings", "identity"],
-)
+    ids=["gzip", "x-gzip", "members", "deflate", "raw deflate", "br", "two codings", "zstd",
+         "frames", "zstd in gzip", "identity"],
+)  # fmt: skip
 def test_coded_page_is_decoded_and_themed(coding: str, pack: Any, application: Application) -> None:
     application.headers.append(("Content-Encoding", coding))
     application.body = [pack(PAGE.encode())]
@@ -201,14 +206,19 @@ BOMB = gzip.compress(b"<p>" + bytes(3_000_000))
         ("gzip", BOMB, {"max_ratio": 10}),
         ("gzip, gzip", gzip.compress(BOMB), {}),
         ("br", brotli.compress(bytes(9_000_000)), {}),
+        ("zstd", zstd.compress(bytes(9_000_000)), {}),
         ("deflate", zlib.compress(bytes(9_000_000)), {}),
         ("gzip", b"no gzip", {}),
         ("br", b"\xff\xff no brotli", {}),
         ("gzip", gzip.compress(PAGE.encode())[:-12], {}),
         ("br", brotli.compress(PAGE.encode())[:-4], {}),
+        ("zstd", b"no zstd", {}),
+        ("zstd", b"", {}),
+        ("zstd", zstd.compress(PAGE.encode())[:-4], {}),
+        ("zstd", zstd.compress(PAGE.encode()) + b"more", {}),
     ],
-    ids=["max_size", "max_ratio", "twice", "br", "deflate", "no gzip", "no br", "cut gzip",
-         "cut br"],
+    ids=["max_size", "max_ratio", "twice", "br", "zstd", "deflate", "no gzip", "no br",
+         "cut gzip", "cut br", "no zstd", "empty zstd", "cut zstd", "more than zstd"],
 )  # fmt: skip
 def test_bomb_or_broken_coding_passes_as_it_came(
     coding: str, body: bytes, options: dict[str, Any], application: Application
@@ -224,8 +234,9 @@ def test_bomb_or_broken_coding_passes_as_it_came(
     ("sent", "asked"),
     [
         ("gzip, deflate, br", "gzip, deflate, br"),
-        ("gzip, deflate, br, zstd", "gzip, deflate, br"),
-        ("zstd", "identity"),
+        ("gzip, deflate, br, zstd", "gzip, deflate, br, zstd"),
+        ("x-gzip, dcb, zstd", "x-gzip, zstd"),
+        ("dcz", "identity"),
         ("*", "identity"),
         ("gzip;q=0, br;q=0.5", "gzip;q=0, br;q=0.5"),
         (None, None),

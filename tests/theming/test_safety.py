@@ -114,14 +114,14 @@ def test_read_app_that_fails_leaves_pages_unthemed(
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/t.html", "https://x.invalid/", "ftp://x/"])
 @pytest.mark.parametrize("place", ["theme", "rules", "theme in rules", "xinclude"])
 def test_network_is_not_read(url: str, place: str, application: Application) -> None:
-    given: dict[str, Any] = {
+    given: dict[str, dict[str, Any]] = {
         "theme": {"theme": url},
         "rules": {"rules": url},
         "theme in rules": {"rules": rules(f'<theme href="{url}"/>'), "theme": None},
         "xinclude": {"rules": rules(f'<xi:include href="{url}"/>')},
-    }[place]
+    }
     with pytest.raises(ConfigurationError):
-        ask(application, **given)
+        ask(application, **given[place])
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/", "file://{}", "{}", "ftp://x/"])
@@ -209,3 +209,16 @@ def test_parameters_from_the_request_are_only_text(value: str, application: Appl
     )
     assert "<b>" in response.text
     assert "hello" not in response.text
+
+
+@pytest.mark.parametrize("header", ["HX-Boosted", "HX-Target", "X-Turbo-Request-Id", "HX-Trigger"])
+def test_include_is_asked_for_as_a_page(header: str, application: Application) -> None:
+    application.pages = {"/part": "<p id=part>other</p>"}
+    given = rules('<replace css:theme="#main" css:content="#part" href="/part"/>')
+    headers = {header: "true", "Cookie": "a=b"}
+    assert "other" in ask(application, rules=given, headers=headers).text
+    key = "HTTP_" + header.upper().replace("-", "_")
+    page, part = application.asked
+    assert key in page
+    assert key not in part
+    assert part["HTTP_COOKIE"] == "a=b"

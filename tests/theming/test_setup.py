@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -25,6 +26,7 @@ from wsgiproxy.theming import (
     filter_factory,
     jinja2_theme,
 )
+from wsgiproxy.theming import compile as compile_module
 from wsgiproxy.theming import store as store_module
 
 
@@ -110,7 +112,7 @@ def test_wrong_option_is_an_error_at_start(
 
 
 def test_no_limit_is_a_limit_too(application: Application) -> None:
-    limits = {"max_size": "none", "max_ratio": None, "theme_cache": "none"}
+    limits: dict[str, Any] = {"max_size": "none", "max_ratio": None, "theme_cache": "none"}
     assert "themed" in ask(application, theme=module_theme, **limits).text
 
 
@@ -194,8 +196,8 @@ def test_files_are_looked_at_once_a_second_at_most(
 ) -> None:
     middleware = ThemeMiddleware(application, files / "rules.xml", files / "theme.html")
     looked: list[str] = []
-    now = [store_module.time.monotonic() + 0.5]
-    monkeypatch.setattr(store_module.time, "monotonic", lambda: now[0])
+    now = [time.monotonic() + 0.5]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     monkeypatch.setattr(store_module, "stamp", looked.append)
     ask(application, middleware=middleware)
     assert looked == []
@@ -210,7 +212,7 @@ def test_texts_of_a_callable_theme_are_compiled_once(
     application: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compiled: list[Any] = []
-    compile_all = store_module.compile_all
+    compile_all = compile_module.compile_all
 
     def spy(*given: Any) -> Any:
         compiled.append(given[2])

@@ -114,6 +114,36 @@ def test_server_that_refuses_is_passed_over(proxied: Proxied, closed_port: int) 
         assert len(good.requests) == 4
 
 
+@pytest.mark.parametrize("host", ["upstream", "client", "fixed.example"])
+def test_request_that_goes_to_the_next_server_is_addressed_to_it(
+    proxied: Proxied, closed_port: int, host: str
+) -> None:
+    refused = f"http://127.0.0.1:{closed_port}"
+    with RawUpstream() as good:
+        addresses = {
+            "upstream": (good.netloc, good.url),
+            "client": ("front", "http://front"),
+            "fixed.example": ("fixed.example", "http://fixed.example"),
+        }
+        name, origin = addresses[host]
+
+        ours = (
+            "Origin: http://front",
+            "Referer: http://front/p/y",
+            "Destination: http://front/p/z",
+        )
+        for headers in (ours, (f"Origin: {refused}0", f"Referer: {refused}0/y")):
+            proxied({"/p": Route([refused, good.url], host=host)}).get("/p/x", *headers)
+
+    own, foreign = (request.headers for request in good.requests)
+    assert (own.get("Host"), own.get("Origin")) == (name, origin)
+    assert own.get("Referer") == (f"{origin}/y" if host != "client" else f"{origin}/p/y")
+    assert own.get("Destination") == f"{origin}/z"
+    assert foreign.get("Host") == name
+    assert foreign.get("Origin") == f"{refused}0"
+    assert foreign.get("Referer") == f"{refused}0/y"
+
+
 def test_upstream_whose_servers_all_refuse_is_a_502_then_a_503(
     proxied: Proxied, closed_port: int
 ) -> None:
@@ -124,6 +154,27 @@ def test_upstream_whose_servers_all_refuse_is_a_502_then_a_503(
     response = site.get("/p/x")
     assert response.status == 503
     assert int(response.headers.get("Retry-After") or 0) > 0
+
+
+def test_only_failures_in_a_row_take_a_server_out(proxied: Proxied, tmp_path: Path) -> None:
+    path = tmp_path / "flaky.sock"
+    with RawUpstream() as good:
+        site = proxied({"/p": Upstream([f"unix:{path}", good.url], max_fails=2)})
+
+        def asked() -> int:
+            """How many of two requests, so that each server has its turn, the good one gets."""
+            before = len(good.requests)
+            assert [site.get("/p/x").status for _ in range(2)] == [200, 200]
+            return len(good.requests) - before
+
+        for _ in range(3):
+            assert asked() == 2  # one failure
+            with RawUpstream(unix=path) as flaky:
+                assert (asked(), len(flaky.requests)) == (1, 1)
+            path.unlink()
+        assert [asked(), asked()] == [2, 2]  # two in a row
+        with RawUpstream(unix=path):
+            assert asked() == 2
 
 
 def test_servers_take_turns(proxied: Proxied) -> None:

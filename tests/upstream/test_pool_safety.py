@@ -223,7 +223,23 @@ def test_safe_request_on_a_stale_connection_is_sent_once_more(
     assert [r.target for r in site.upstream.requests] == ["/first", "/second", "/second"]
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "LOCK"])
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_idempotent_request_whose_body_is_at_hand_is_sent_once_more(
+    proxied: Proxied, method: str
+) -> None:
+    def hang_up(conn: UpstreamConnection) -> None:
+        conn.send(reply(conn.read_request().target))
+        conn.read_request()
+
+    site = proxied()
+    site.upstream.script(hang_up, own)
+    site.get("/p/first")
+
+    assert site.exchange(post("/p/second", b"body", method=method)).status == 200
+    assert [r.target for r in site.upstream.requests] == ["/first", "/second", "/second"]
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH", "LOCK"])
 def test_unsafe_request_on_a_stale_connection_is_not_repeated(
     proxied: Proxied, method: str
 ) -> None:
@@ -287,6 +303,8 @@ def test_concurrent_clients_get_their_own_answers(proxied: Proxied) -> None:
             response = client.exchange(get("/p" + target))
             if response.body != target.encode():
                 wrong.append(response)
+            if response.closes:  # a slow answer came by the relay
+                client = site.connect()
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(12)]
     for thread in threads:
@@ -307,3 +325,45 @@ def test_same_url_for_two_users_is_asked_for_twice(proxied: Proxied) -> None:
     assert site.get("/p/x", "Cookie: u=1").body == b"u=1"
     assert site.get("/p/x", "Cookie: u=2").body == b"u=2"
     assert site.get("/p/x").body == b""
+
+
+NTLM = "TlRMTVNTUAAB"
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "connections"),
+    [
+        (get("/p/x", f"Authorization: NTLM {NTLM}"), 2),
+        (get("/p/x", f"Authorization: negotiate {NTLM}"), 2),
+        (get("/p/x", "Authorization: Basic NTLM"), 1),
+        (get("/p/x"), 1),
+        (post("/p/x", b"body", method="GET"), 2),  # servers differ on whether they read it
+        (post("/p/x", b"body", method="POST"), 1),
+    ],
+    ids=["ntlm", "negotiate", "basic", "plain", "get-with-body", "post"],
+)
+def test_connection_that_is_one_clients_own_is_not_used_again(
+    proxied: Proxied, request_bytes: bytes, connections: int
+) -> None:
+    site = proxied()
+
+    assert site.exchange(request_bytes).body == b"ok"
+    assert site.get("/p/y").body == b"ok"
+
+    assert len(site.upstream.connections) == connections
+
+
+@pytest.mark.parametrize(
+    ("challenge", "connections"),
+    [("NTLM", 2), ("Basic realm=a, Negotiate", 2), ('Basic realm="NTLM"', 1)],
+)
+def test_connection_that_is_asked_to_belong_to_a_client_is_not_used_again(
+    proxied: Proxied, challenge: str, connections: int
+) -> None:
+    site = proxied()
+    head = ["Content-Length: 0", f"WWW-Authenticate: {challenge}"]
+    site.upstream.respond(message("HTTP/1.1 401 Who", head))
+
+    assert [site.get("/p/x").status for _ in range(2)] == [401, 401]
+
+    assert len(site.upstream.connections) == connections

@@ -9,7 +9,7 @@ import logging
 import re
 import signal
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import __version__
@@ -17,7 +17,7 @@ from ..errors import ConfigurationError
 from ..middleware import ProxyMiddleware
 from ..routing.route import Route
 from ..settings import kinds
-from ..settings.options import Kind, Option
+from ..settings.options import Kind, Options
 from . import demo
 from . import serve as server
 from .document import Config, Document, load_application, merge, parse_route, read_toml
@@ -26,7 +26,7 @@ from .serve import ServerOptions
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-__all__ = ["main"]
+__all__ = ["document_of", "hide_secrets", "main", "parser"]
 
 _DESCRIPTION = """\
 Bring HTTP services that run on other ports under prefixes of one address.
@@ -101,27 +101,26 @@ def parser() -> _Parser:
     made.add_argument("--demo", action="store_true", help="serve a small example; try this first")
     made.add_argument("--verbose", action="store_true", help="log a line for every request")
     made.add_argument("--version", action="version", version=f"wsgiproxy {__version__}")
-    _add_table(made.add_argument_group("the server"), ServerOptions.table())
-    _add_table(
-        made.add_argument_group("every route on the command line or in the file"), Route.table()
-    )
+    _add_table(made.add_argument_group("the server"), ServerOptions)
+    _add_table(made.add_argument_group("every route on the command line or in the file"), Route)
     return made
 
 
-def _add_table(group: Any, table: Mapping[str, Option]) -> None:
-    for name, field in table.items():
-        flag = "--" + name.replace("_", "-")
+def _add_table(group: Any, settings_class: type[Options]) -> None:
+    older = {new: old for old, new in settings_class.aliases.items()}
+    for name, field in settings_class.table().items():
+        flags = ["--" + flag.replace("_", "-") for flag in (name, older.get(name)) if flag]
         kind: Kind = field.kind
         default = default_text(field.default)
         text = field.help + (f" (default: {default})" if default else "")
         settings: dict[str, Any] = {"dest": name, "default": None, "help": text.replace("%", "%%")}
         if kind is kinds.BOOLEAN:
-            group.add_argument(flag, action=argparse.BooleanOptionalAction, **settings)
+            group.add_argument(*flags, action=argparse.BooleanOptionalAction, **settings)
             continue
         # What holds several may be given several times, as lines of a file would be.
         action = "append" if isinstance(field.default, tuple) else "store"
         metavar = "VALUE" if " " in kind.name else kind.name.upper()
-        group.add_argument(flag, metavar=metavar, action=action, **settings)
+        group.add_argument(*flags, metavar=metavar, action=action, **settings)
 
 
 def default_text(value: Any) -> str:
@@ -161,7 +160,7 @@ def _run(made: _Parser, arguments: Sequence[str]) -> int:
         format="%(asctime)s %(name)s %(levelname)s %(message)s",
     )
     logging.getLogger("urllib3").setLevel(logging.WARNING)
-    document = _document(given)
+    document = document_of(given)
     with server.stopping() as stopped, contextlib.ExitStack() as stack:
         if given.demo:
             url = stack.enter_context(demo.file_server())
@@ -177,7 +176,7 @@ def _run(made: _Parser, arguments: Sequence[str]) -> int:
     return 130 if stopped[:1] == [signal.SIGINT] else 0
 
 
-def _document(given: argparse.Namespace) -> Document:
+def document_of(given: argparse.Namespace) -> Document:
     """What stands on the command line, in the shape of a configuration file."""
     document: Document = {"routes": {}}
     for section, table in (("server", ServerOptions.table()), ("defaults", Route.table())):

@@ -71,8 +71,8 @@ class Config:
         _check_sections(document, where)
         server = document.get("server", {})
         defaults = document.get("defaults", {})
-        check_names(server, ServerOptions.table(), f"{where}, section server")
-        check_names(defaults, Route.table(), f"{where}, section defaults")
+        check_names(server, ServerOptions.names(), f"{where}, section server")
+        check_names(defaults, Route.names(), f"{where}, section defaults")
         return cls(
             tuple(_routes(document.get("routes", {}), defaults, where)),
             ServerOptions(**server),
@@ -107,7 +107,7 @@ def _route(prefix: str, value: Any, defaults: Mapping[str, Any], where: str) -> 
     """A route from a URL, from several, or from a table with ``upstream`` in it."""
     place = f"{where}, route {prefix}"
     table = dict(value) if isinstance(value, Mapping) else {"upstream": value}
-    check_names(table, {"upstream", *Route.table()}, place)
+    check_names(table, {"upstream", *Route.names()}, place)
     upstream = table.pop("upstream", None)
     urls = upstream.split() if isinstance(upstream, str) else upstream
     if not urls or not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
@@ -206,7 +206,7 @@ def parse_route(text: str, prefix: str) -> Document:
             table["upstream"] += line.split()
             continue
         name, value = option.groups()
-        check_names([name], Route.table(), f"route {prefix}")
+        check_names([name], Route.names(), f"route {prefix}")
         # What has several lines, such as headers, names the option in each of them.
         table[name] = f"{table[name]}\n{value}" if name in table else value
     return table

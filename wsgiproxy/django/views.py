@@ -100,7 +100,7 @@ class ProxyView(View):  # type: ignore[misc]  # Django has no types
         :raises ConfigurationError: for a route option that cannot work.
         """
         named = {k: v for k, v in initkwargs.items() if not hasattr(cls, k)}
-        check_names(named, {*Route.table(), *dir(cls)}, cls.__name__)
+        check_names(named, {*Route.names(), *dir(cls)}, cls.__name__)
         kept = {k: v for k, v in initkwargs.items() if k not in named}
         options = {**cls.route_options, **kept.pop("route_options", {}), **named}
         view = super().as_view(**kept, route_options=options, _mounted={})
@@ -145,7 +145,7 @@ class ProxyView(View):  # type: ignore[misc]  # Django has no types
     def get_route(self, upstream: str) -> Route:
         """The route to an upstream; called once for each that there is."""
         options = {"forwarded": "x-forwarded" if self.add_x_forwarded else "none"}
-        return Route(upstream, **{**options, **self.route_options, "rewrite": prepare})
+        return Route(upstream, **{**options, **self.route_options, "modify_request": prepare})
 
     def get_proxy_request_headers(self, request: Any) -> dict[str, str]:
         """The client's headers that may go to the upstream."""

@@ -1,26 +1,36 @@
-"""One request from top to bottom: its way to the upstream and the answer's way back."""
+"""One request from top to bottom: down to the upstream, and the response up to the client."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+import time
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import webob
 
-from .. import error_pages as failures
-from ..errors import ExchangeError, UpstreamBroken
+from .. import error_pages
+from ..errors import (
+    ExchangeError,
+    UpstreamBroken,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
+from ..protocol.beyond import beyond_route
 from ..protocol.fields import HeaderList
 from ..protocol.http1 import Head
 from ..protocol.upgrade import announce, asked_for, check, switching_head
 from ..routing.router import Match
 from ..servers.disconnect import DisconnectWatch
-from ..upstream.exchange import Exchange
-from .client import client_of
-from .limits import Trip
-from .prepare import prepare_request, url_map
-from .respond import ResponseBody, adapt_headers, status_line
-from .serialize import serialize, target_of
+from ..upstream import Server
+from ..upstream.exchange import Exchange, is_bound
+from .client import Client, client_of
+from .hooks import answer_with, call_hook, modify, sendable_body
+from .limits import RouteState
+from .offload import Offload
+from .prepare import prepare_request, readdress, url_map
+from .respond import BegunBody, ResponseBody, adapt_headers, collect, status_line
+from .serialize import has_body, read_body, request_head, target_of
+from .slots import Held
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -30,73 +40,107 @@ if TYPE_CHECKING:
 
 __all__ = ["Forwarder"]
 
+#: How long, in seconds, a worker waits at a time for a head: while threads are plenty, and while
+#: they get scarce or the request holds no slot.
+PLENTY, SCARCE = 0.1, 0.02
+#: Seconds after which the relay waits instead in any case: it sees at once if the client leaves.
+LONG = 1.0
+#: How much of a body, in bytes, a worker reads before the relay has to pass it on when threads
+#: get scarce.
+AT_HAND = 1 << 18
+
 
 class Forwarder:
     """One request that belongs to a route.
 
-    :param proxy: the middleware it came to.
-    :param match: what it asks of which route.
+    :param state: what the route's requests share.
+    :param environ: the request; it stays as it is.
+    :param start_response: the server's, or that of a middleware around us.
     """
 
     __slots__ = (
+        "begun",
         "client",
         "environ",
         "granted",
+        "held",
         "match",
         "protocol",
-        "proxy",
         "rebasing",
         "request",
         "route",
+        "server",
         "start_response",
+        "state",
     )
 
+    match: Match
+    client: Client
+    server: Server
+    held: Held
+
     def __init__(
-        self,
-        proxy: Any,
-        match: Match,
-        environ: WSGIEnvironment,
-        start_response: StartResponse,
+        self, state: RouteState, environ: WSGIEnvironment, start_response: StartResponse
     ) -> None:
-        self.proxy = proxy
-        self.match = match
+        self.state = state
+        self.route = state.mount.route
         self.environ = environ
         self.start_response = start_response
-        self.route = match.mount.route
+        self.begun = time.monotonic()
+        self.protocol: str | None = None
         self.granted: Granted = []
         self.request: webob.Request | None = None
         self.rebasing: Rebasing | None = None
 
     def run(self) -> Iterable[bytes]:
-        """Answer the request. Every failure before the response begins ends here."""
+        """Answer the request. Every failure before the response begins ends here.
+
+        The numbers are those of docs/how-it-works.rst.
+        """
         try:
-            # 1. A prefix without its slash: relative links need it.
+            # 1. Match: what is asked of the route; a bare prefix is sent to its slash.
+            self.match = self.state.locate(self.state.mount, self.environ)
             if self._lacks_slash():
                 return self._redirect()
-            # 2. Redirects, and who may pass: before the upstream hears of anything.
-            answer = self._ask_gate()
-            if answer is not None:
-                return answer
-            # 3. What is known of the client, and what it wants to switch to.
+            # 2. Claims: who the client is, and whether it may pass.
             self.client = client_of(self.environ, self.route)
-            self.protocol = asked_for(self.environ, self.route.upgrade)
-            # 4. The clone, told who the user is, which hooks may change or answer.
-            request = self._clone()
-            answer = self._ask_hooks(request)
+            answer = self._check_access()
             if answer is not None:
                 return answer
-            # 5. Send it, wait for the head of the answer, pass the body on.
-            target = target_of(request, self.match, self.environ)
-            out = serialize(request, target, self.route.max_body)
-            mount = self.match.mount
-            with self.proxy.traffic.trip(
-                mount, self.protocol, self.environ, self.start_response
-            ) as trip:
-                return self._forward(request, out, trip)
+            # 3. Clone: what the upstream shall see; hooks may change it, or answer.
+            candidates = self.route.upstream.candidates()
+            self.server = next(candidates)
+            self.request = self._prepare()
+            answer = self._ask_hooks(self.request)
+            if answer is not None:
+                return answer
+            with self.state.hold(self.environ, self.start_response) as self.held:
+                offload = Offload(self.state, self.held, self.environ, self.start_response)
+                # 4. Connect and send.
+                with self._send(self.request, candidates, offload) as exchange:
+                    # 5. Head: the relay waits for it if it takes long.
+                    head = exchange.head
+                    if head is None:
+                        answer = offload.wait_for_head(exchange, self.method, self._adapt)
+                        if answer is not None:
+                            return answer
+                        self.held.need_worker(wait=False)
+                        head = exchange.read_head(self.method)
+                    if head.status == 101:
+                        return self._switch(exchange, head, offload)
+                    # 6. Adapt the head; 7. pass the body on.
+                    return self._respond(exchange, head, offload)
         except ExchangeError as error:
             return self._fail(error)
 
-    # -- 1. the slash
+    @property
+    def method(self) -> str:
+        """The method that goes upstream."""
+        assert self.request is not None
+        method: str = self.request.environ["REQUEST_METHOD"]
+        return method
+
+    # -- 1. match
 
     def _lacks_slash(self) -> bool:
         return (
@@ -114,36 +158,35 @@ class Forwarder:
         self.start_response("308 Permanent Redirect", headers)
         return []
 
-    # -- 2. the gate
+    # -- 2. claims
 
-    def _ask_gate(self) -> Iterable[bytes] | None:
-        gate = self.proxy.gates.get(self.match.mount)
-        if gate is None:
+    def _check_access(self) -> Iterable[bytes] | None:
+        if self.state.check is None:
             return None
-        entered: Any = gate.enter(self.match, self.environ)
-        if not isinstance(entered, list):
-            answer: Iterable[bytes] = entered(self.environ, self.start_response)
-            return answer
-        self.granted = entered
-        return None
+        entered = self.state.check.enter(self.match, self.environ)
+        if isinstance(entered, list):
+            self.granted = entered
+            return None
+        return entered(self.environ, self.start_response)
 
-    # -- 4. the clone
+    # -- 3. clone
 
-    def _clone(self) -> webob.Request:
-        request = prepare_request(self.environ, self.match, self.client, self.proxy.pseudonym)
-        identity = self.proxy.identities.get(self.match.mount)
-        if identity is not None:
-            identity.apply(request.environ, self.environ, self.granted)
+    def _prepare(self) -> webob.Request:
+        self.protocol = asked_for(self.environ, self.route.upgrade)
+        request = prepare_request(
+            self.environ, self.match, self.client, self.state.via, self.server
+        )
+        if self.state.identity is not None:
+            self.state.identity.apply(request.environ, self.environ, self.granted)
         if self.protocol is not None:
             announce(request.environ, self.protocol)
-        self.request = request
         return request
 
     def _ask_hooks(self, request: webob.Request) -> Iterable[bytes] | None:
-        if self.route.rewrite is not None:
-            answer = self.route.rewrite(request)
+        if self.route.modify_request is not None:
+            answer = call_hook("modify_request", self.route.modify_request, request)
             if answer is not None:
-                return self._respond(answer)
+                return answer_with(answer, self.environ, self.start_response)
         if self.route.rebase:
             return self._rebase(request)
         return None
@@ -152,7 +195,7 @@ class Forwarder:
         """Prepare the clone for a service that believes it lives at ``/``, or serve our script."""
         from ..rebase import Rebasing
 
-        urls = url_map(self.match, self.client)
+        urls = url_map(self.match, self.client, self.server)
         hosts = urls.inside
         if self.route.host == "client":
             hosts |= {self.client.host.lower()}
@@ -166,138 +209,190 @@ class Forwarder:
         self.start_response("200 OK", headers)
         return [body]
 
-    # -- 5. the exchange
+    # -- 4. connect and send
 
-    def _forward(self, request: webob.Request, out: Any, trip: Trip) -> Iterable[bytes]:
-        exchange, head = self._send(out, trip)
-        try:
-            if head is None:  # it takes its time: the relay waits for it
-                answer = trip.finish(exchange, out.method, self._adapt)
-                if answer is not None:
-                    return answer
-                head = exchange.read_head(out.method)
-            if head.status == 101:
-                return self._switch(request, exchange, head, trip)
-            return self._answer(request, exchange, head, trip)
-        except BaseException:
-            exchange.close()
-            raise
-
-    def _send(self, out: Any, trip: Trip) -> tuple[Exchange, Head | None]:
-        """The exchange, and the head unless it is better waited for elsewhere."""
-        exchange: Exchange = self.route.upstream.connect()
+    def _send(
+        self, request: webob.Request, candidates: Iterator[Server], offload: Offload
+    ) -> Exchange:
+        """The exchange, with its head if that came while a worker had better wait."""
+        self._acquire(offload)
+        framing, body = read_body(request.environ, self.route.max_body)
+        exchange = self._connect(request, candidates)
         try:
             try:
-                return exchange, self._ask(exchange, out, trip)
+                self._ask(exchange, framing, body, offload)
             except UpstreamBroken:
                 # A kept-alive connection may close under the request (RFC 9112, 9.3.1).
-                if not (exchange.may_retry(out.method) and out.replayable):
+                if not (exchange.may_retry(self.method) and isinstance(body, bytes)):
                     raise
                 exchange.close()
-                exchange = exchange.server.open()
-                return exchange, self._ask(exchange, out, trip)
+                exchange = self.server.open()
+                self._ask(exchange, framing, body, offload)
         except BaseException:
             exchange.close()
             raise
+        return exchange
 
-    def _ask(self, exchange: Exchange, out: Any, trip: Trip) -> Head | None:
-        exchange.wire.client = DisconnectWatch(self.environ)
-        exchange.send(out.head, out.body)
-        return exchange.read_head(out.method) if trip.is_worth_waiting(exchange) else None
+    def _acquire(self, offload: Offload) -> None:
+        """Hold a worker slot, unless the response can be waited for without one.
+
+        :raises TooBusy: if the route has its share already and cannot do with less.
+        :raises UpgradeUnsupported: if the server does not give its connection away.
+        """
+        if self.protocol is not None:
+            # Before the upstream is bothered; and nobody else can wait for a handshake.
+            offload.prepare_switch()
+            self.held.need_tunnel()
+            self.held.need_worker()
+        elif not self.held.try_worker() and (
+            has_body(self.environ) or not offload.can_wait_elsewhere()
+        ):
+            self.held.need_worker()
+        self.held.begin()
+
+    def _connect(self, request: webob.Request, candidates: Iterator[Server]) -> Exchange:
+        """An exchange with the server that was chosen, or with the next that can be reached."""
+        while True:
+            try:
+                return self.server.connect()
+            except (UpstreamUnreachable, UpstreamTimeout):
+                following = next(candidates, None)
+                if following is None:
+                    raise
+                readdress(request.environ, self.server, following)
+                self.server = following
+
+    def _ask(
+        self, exchange: Exchange, framing: str, body: bytes | Iterator[bytes], offload: Offload
+    ) -> None:
+        assert self.request is not None
+        target = target_of(self.request, self.match, self.environ, self.server.base)
+        head = request_head(self.request, target, framing)
+        credentials = self.request.environ.get("HTTP_AUTHORIZATION")
+        if credentials and is_bound([credentials]):
+            exchange.close_after()
+        watch = DisconnectWatch(self.environ)
+        if isinstance(body, bytes):
+            exchange.send(head + body, client=watch)
+        else:
+            exchange.send(head, body, client=watch)
+        if body and self.method in ("GET", "HEAD"):
+            exchange.close_after()  # servers differ on whether they read such a body
+        self._await_head(exchange, offload)
+
+    # -- 5. head
+
+    def _await_head(self, exchange: Exchange, offload: Offload) -> None:
+        """Wait for the head while a worker thread can be spared for it.
+
+        A server at ease answers slowly in the ordinary way. The scarcer threads get, the sooner
+        the relay waits instead.
+        """
+        held, method = self.held, self.method
+        if not held.is_bounded or self.protocol is not None:
+            exchange.read_head(method)
+            return
+        waited, enough = 0.0, min(LONG, exchange.timeout or LONG)
+        patience = SCARCE
+        while exchange.poll_head(method, patience) is None:
+            waited += patience
+            if waited > SCARCE and (waited >= enough or not held.may_stay):
+                if not offload.can_wait_elsewhere():
+                    exchange.read_head(method)
+                return
+            patience = PLENTY if held.may_stay else SCARCE
+
+    def _switch(self, exchange: Exchange, head: Head, offload: Offload) -> Iterable[bytes]:
+        if self.protocol is None:
+            raise UpstreamBroken("an upgrade that nobody asked for", stage="head")
+        assert self.request is not None
+        check(head, self.request.environ, self.protocol)
+        _, headers = self._adapt(head)
+        return offload.switch(exchange, switching_head(headers, self.protocol))
+
+    # -- 6. adapt
 
     def _adapt(self, head: Head) -> tuple[str, HeaderList]:
         """Status line and headers for the client."""
+        mount, route = self.state.mount, self.route
+        beyond = beyond_route(
+            tuple(head.names),
+            confined=bool(self.match.prefix) and not mount.host,
+            scoped=route.rebase,
+            passed=self.state.passed,
+        )
         headers = adapt_headers(
             head,
-            lambda: url_map(self.match, self.client),
-            self.route.hide_cookies,
-            self.route.response_headers,
+            lambda: url_map(self.match, self.client, self.server),
+            route.hide_cookies,
+            route.response_headers,
+            beyond,
         )
         return status_line(head), headers
 
-    def _switch(
-        self, request: webob.Request, exchange: Exchange, head: Head, trip: Trip
-    ) -> Iterable[bytes]:
-        if self.protocol is None:
-            raise UpstreamBroken("an upgrade that nobody asked for", stage="head")
-        check(head, request.environ, self.protocol)
-        _, headers = self._adapt(head)
-        return trip.switch(exchange, switching_head(headers, self.protocol))
+    # -- 7. body
 
-    def _answer(
-        self, request: webob.Request, exchange: Exchange, head: Head, trip: Trip
-    ) -> Iterable[bytes]:
+    def _respond(self, exchange: Exchange, head: Head, offload: Offload) -> Iterable[bytes]:
         status, headers = self._adapt(head)
-        goes_on = trip.goes_on(exchange, head)
-        own = body = self._body(exchange, trip, goes_on)
+        # The refusal of an upgrade leaves too, because that ends the connection: a client that
+        # sent the new protocol's bytes at once must not have them read as a request (RFC 9931).
+        leaves = self.protocol is not None or offload.is_wanted(exchange, head)
+        pieces = [] if leaves else self._begin_body(exchange)
+        is_whole = exchange.at_end and not leaves
+        leaves = leaves or not (is_whole or self.held.may_stay)
+        body: Iterable[bytes] = pieces
+        if is_whole:
+            exchange.close()  # the connection is free at once
+            self.held.release()
+        else:
+            body = own = ResponseBody(exchange, pieces, self._report, self.held.release)
+        before = body
         if self.rebasing is not None:
             headers, body = self.rebasing.adapt_response(
-                request.method, head.status, headers, body, self._note
+                self.method, head.status, headers, body, self._report
             )
         if self.route.modify_response is not None:
-            hook = self.route.modify_response
-            status, headers, body = _modified(hook, request, status, headers, body)
-        if goes_on and body is own:
-            answer = trip.stream(exchange, request.method, status, headers)
+            status, headers, body = modify(
+                self.route.modify_response, self.request, status, headers, body
+            )
+        body = sendable_body(self.environ["REQUEST_METHOD"], status, body)
+        if leaves and body is before:
+            answer = offload.pass_on(exchange, self.method, status, headers, b"".join(pieces))
             if answer is not None:
                 return answer
-        trip.start_response(status, headers)
+        if not is_whole:
+            self.held.need_worker(wait=False)
+            body = BegunBody(body)
+            own.is_said = True
+        self.start_response(status, headers)
         return body
 
-    def _body(self, exchange: Exchange, trip: Trip, goes_on: bool) -> Iterable[bytes]:
-        """The body; in a list if it is here already, so the connection is free at once."""
-        first = exchange.read() if exchange.wire.has_ahead and not goes_on else b""
-        if exchange.at_end and not goes_on:
-            exchange.close()
-            trip.leave()
-            return [first] if first else []
-        return ResponseBody(exchange, first, self._note, self._say_instead, trip.leave)
+    def _begin_body(self, exchange: Exchange) -> list[bytes]:
+        """What is here of the body; when threads are scarce, also what comes at once."""
+        if not self.held.may_stay:
+            return collect(exchange, SCARCE, AT_HAND)
+        return [exchange.read()] if exchange.has_ahead and not exchange.at_end else []
 
     # -- answers of our own
 
-    def _note(self, error: ExchangeError) -> str:
+    def _report(self, error: ExchangeError) -> str:
         """Count and log a failure; the id of its log line."""
-        noted: str = self.proxy.note(error, self.match.mount, self.environ["REQUEST_METHOD"])
-        return noted
+        if not error.upstream and hasattr(self, "server"):
+            error.upstream = self.server.url
+        seconds = time.monotonic() - self.begun
+        return self.state.report(error, self.state.mount, self.environ, seconds)
 
     def _fail(self, error: ExchangeError) -> Iterable[bytes]:
-        request_id = self._note(error)
+        request_id = self._report(error)
         if self.route.on_error is not None:
             request = self.request or webob.Request(dict(self.environ))
-            answer = self.route.on_error(error, request)
-            if answer is not None:
-                return self._respond(answer)
-        status, headers, body = failures.answer(error, request_id, self.environ)
+            try:
+                answer = call_hook("on_error", self.route.on_error, error, request)
+            except ExchangeError as failed:
+                error, request_id = failed, self._report(failed)
+            else:
+                if answer is not None:
+                    return answer_with(answer, self.environ, self.start_response)
+        status, headers, body = error_pages.answer(error, request_id, self.environ)
         self.start_response(status, headers)
         return [body]
-
-    def _say_instead(self, error: ExchangeError) -> bytes:
-        """The page for a body that broke before its first byte.
-
-        Servers send the head with the first piece (PEP 3333), so it can still be changed; one
-        that has sent it raises, and cuts the connection.
-        """
-        request_id = self._note(error)
-        status, headers, body = failures.answer(error, request_id, self.environ)
-        self.start_response(status, headers, sys.exc_info())
-        return body
-
-    def _respond(self, response: webob.Response) -> Iterable[bytes]:
-        """A hook's response as it is: WebOb's own call would change ``Location``."""
-        self.start_response(response.status, response.headerlist)
-        if self.environ["REQUEST_METHOD"] == "HEAD":
-            if hasattr(response.app_iter, "close"):
-                response.app_iter.close()
-            return []
-        return response.app_iter  # type: ignore[no-any-return]
-
-
-def _modified(
-    hook: Any, request: webob.Request, status: str, headers: HeaderList, body: Iterable[bytes]
-) -> tuple[str, HeaderList, Iterable[bytes]]:
-    response = webob.Response(status=status, headerlist=headers, app_iter=body)
-    replaced = hook(response, request)
-    response = response if replaced is None else replaced
-    if response.app_iter is not body and hasattr(body, "close"):
-        body.close()
-    return response.status, response.headerlist, response.app_iter

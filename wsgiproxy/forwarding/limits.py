@@ -1,82 +1,56 @@
-"""What the requests of one middleware share: worker threads and tunnels.
-
-One :class:`Limits` belongs to a middleware, one :class:`Trip` to a request.
-"""
+"""What the requests of one route share: its limits, its gatekeepers, its failures."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+import threading
+import weakref
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..error_pages import SERVERS
 from ..errors import ExchangeError, UpgradeUnsupported
-from ..routing.route import Route
-from ..routing.router import Mount
-from .slots import Bulkhead, Slots, default_tunnels, share_of, threads_of
-from .trip import Trip
+from ..routing.router import Match, Mount
+from ..servers.threads import thread_pool_of, threads_of
+from .slots import Bulkhead, Held, Slots, default_tunnels, share_of
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
-
+    from ..access.check import AccessCheck
+    from ..access.identity import Identity
     from ..servers.hijack import Hijacker
 
-__all__ = ["Limits", "Trip"]
+__all__ = ["Limits", "Report", "RouteState"]
 
 logger = logging.getLogger("wsgiproxy")
 
-#: Tells of a failure: the error, the route, the method; returns the request's id.
-Note = Callable[[ExchangeError, Mount, str], str]
+#: Counts and logs a failure: the error, the route, the request it happened to, and the seconds
+#: that it took; returns the id of the log line.
+Report = Callable[[ExchangeError, Mount, Mapping[str, Any], "float | None"], str]
+
+#: The bulkheads of the servers that this process runs, and of the process itself.
+_by_server: weakref.WeakKeyDictionary[Any, Bulkhead] = weakref.WeakKeyDictionary()
+_by_process: dict[int | None, Bulkhead] = {}
+_lock = threading.Lock()
 
 
 class Limits:
-    """The places that the requests of one middleware share.
+    """The worker threads that the proxied requests of one middleware may hold.
 
-    :param note: called for what fails after the worker thread has gone.
+    Every middleware and every view behind the same server share them: the threads are the same.
     """
 
-    def __init__(self, mounts: Iterable[Mount], note: Note) -> None:
-        self.note = note
-        self._lanes = {mount: _Lane(mount.route) for mount in mounts}
-        self._shared: Bulkhead | None = None
-        self._leader: Limits | None = None
+    def __init__(self) -> None:
+        self._workers: Bulkhead | None = None
         self._warned = False
 
-    def trip(
-        self,
-        mount: Mount,
-        protocol: str | None,
-        environ: WSGIEnvironment,
-        start_response: StartResponse,
-    ) -> Trip:
-        """Take a place for one request.
+    def workers(self, environ: Mapping[str, Any], start_response: Any) -> Bulkhead:
+        """The worker slots, found out by the first request."""
+        if self._workers is None:
+            self._workers = _workers_of(environ, start_response)
+        return self._workers
 
-        :param protocol: the one to switch to, if any.
-        :raises TooBusy: if the route has its share already and cannot do with less.
-        :raises UpgradeUnsupported: if the server does not give its connection away.
-        """
-        lane = self._lanes[mount]
-        bulkhead = lane.bulkhead or self._shared or self._share(environ, start_response)
-        trip = Trip(self, mount, protocol, lane.tunnels, bulkhead, environ, start_response)
-        trip.enter()
-        return trip
-
-    def _share(self, environ: Mapping[str, Any], start_response: Any) -> Bulkhead:
-        """Routes without a number of their own share what the wrapped application leaves."""
-        if self._leader is not None:
-            leader = self._leader
-            self._shared = leader._shared or leader._share(environ, start_response)
-            return self._shared
-        threads = threads_of(environ, start_response)
-        self._shared = Bulkhead(None if threads is None else share_of(threads))
-        return self._shared
-
-    def follow(self, leader: Limits) -> None:
-        """Count the worker threads that routes hold together with another middleware's."""
-        self._leader = leader
-
-    def connection(self, environ: Mapping[str, Any]) -> Hijacker:
-        """The client's connection, for an upgrade.
+    def hijacker(self, environ: Mapping[str, Any]) -> Hijacker:
+        """The way to the client's connection, for an upgrade.
 
         :raises UpgradeUnsupported: where the server keeps it; warns once.
         """
@@ -96,10 +70,66 @@ class Limits:
         return found
 
 
-class _Lane:
-    """One route's places."""
+def _workers_of(environ: Mapping[str, Any], start_response: Any) -> Bulkhead:
+    server, threads = thread_pool_of(environ), threads_of(environ, start_response)
+    known: Any = _by_process if server is None else _by_server
+    key: Any = threads if server is None else server
+    with _lock:
+        if key not in known:
+            limit = None if threads is None else share_of(threads)
+            known[key] = Bulkhead(limit, "requests hold their worker threads")
+        found: Bulkhead = known[key]
+    return found
 
-    def __init__(self, route: Route) -> None:
-        tunnels = route.max_tunnels
-        self.tunnels = Slots(default_tunnels() if tunnels is None else tunnels)
-        self.bulkhead = None if route.max_in_flight is None else Bulkhead(route.max_in_flight)
+
+class RouteState:
+    """What the requests of one route share.
+
+    :param mount: the route at its prefix.
+    :param locate: works out what a request asks of it.
+    :param limits: those of the middleware.
+    :param via: our own name among proxies.
+    :param report: told of every failure.
+    :param check: decides who may pass, if anything does.
+    :param identity: tells the upstream who the user is, if it is to know.
+    """
+
+    __slots__ = (
+        "check",
+        "identity",
+        "in_flight",
+        "limits",
+        "locate",
+        "mount",
+        "passed",
+        "report",
+        "tunnels",
+        "via",
+    )
+
+    def __init__(
+        self,
+        mount: Mount,
+        *,
+        locate: Callable[[Mount, Mapping[str, Any]], Match],
+        limits: Limits,
+        via: str,
+        report: Report,
+        check: AccessCheck | None,
+        identity: Identity | None,
+    ) -> None:
+        route = mount.route
+        self.mount = mount
+        self.passed = frozenset(route.pass_headers)
+        self.locate = locate
+        self.limits = limits
+        self.via = via
+        self.report = report
+        self.check = check
+        self.identity = identity
+        self.tunnels = Slots(default_tunnels() if route.max_tunnels is None else route.max_tunnels)
+        self.in_flight = Bulkhead(route.max_in_flight, "requests are in flight")
+
+    def hold(self, environ: Mapping[str, Any], start_response: Any) -> Held:
+        """The slots of one request, none of which is held yet."""
+        return Held(self.limits.workers(environ, start_response), self.tunnels, self.in_flight)

@@ -14,26 +14,40 @@ from ..errors import LoopDetected
 from ..protocol import fields as rules
 from ..protocol.url_map import HeaderUrls
 from ..routing.router import Match
+from ..upstream import Server
 from .client import Client
 
-__all__ = ["CODING", "prepare_request", "pseudonym", "url_map"]
+__all__ = ["CODING", "prepare_request", "pseudonym", "readdress", "url_map"]
 
 # Connection options that need no look at the other headers.
 _PLAIN_CONNECTION = frozenset(("keep-alive", "close", "Keep-Alive", "Close", ""))
-# What Connection may never take away (RFC 9110, 7.6.1): it would change the message.
-_UNREMOVABLE = frozenset(("host", "content-length", "content-type", "transfer-encoding"))
 #: Where the clone remembers how the body comes in, once the header itself is gone.
 CODING = "wsgiproxy.transfer_encoding"
 
 
-def url_map(match: Match, client: Client) -> HeaderUrls:
-    """The translation of URLs between this client and the route's upstream."""
-    mount = match.mount
-    route = mount.route
-    origin = client.origin if route.host == "client" else mount.origin
+def url_map(match: Match, client: Client, server: Server) -> HeaderUrls:
+    """The translation of URLs between this client and one server of the route's upstream."""
+    route = match.mount.route
     prefix = match.prefix if route.strip_prefix else ""
-    base = route.upstream.servers[0].base
-    return HeaderUrls(prefix, base, mount.inside, client.host, origin, client.origin)
+    origin = _origin(route.host, client, server)
+    return HeaderUrls(prefix, server.base, match.mount.inside, client.host, origin, client.origin)
+
+
+def _origin(host: str, client: Client, server: Server) -> str:
+    """The origin at which the upstream believes to be asked."""
+    if host == "client":
+        return client.origin
+    return server.origin if host == "upstream" else f"{server.scheme}://{host}"
+
+
+def readdress(environ: dict[str, Any], old: Server, new: Server) -> None:
+    """Address a clone that was prepared for one server to another one."""
+    if environ.get("HTTP_HOST") == old.netloc:
+        environ["HTTP_HOST"] = new.netloc
+    for key in (*_ADDRESS_KEYS, "HTTP_DESTINATION"):
+        value = environ.get(key, "")
+        if value == old.origin or value.startswith(old.origin + "/"):
+            environ[key] = new.origin + value[len(old.origin) :]
 
 
 @lru_cache(64)
@@ -56,13 +70,16 @@ def _is_unwanted(name: str, trusted: bool) -> bool:
     )
 
 
-def prepare_request(environ: dict[str, Any], match: Match, client: Client, via: str) -> Request:
+def prepare_request(
+    environ: dict[str, Any], match: Match, client: Client, via: str, server: Server
+) -> Request:
     """A request over a copy of the environ, as the upstream is to see it.
 
     Hop-by-hop headers and those that ``Connection`` names are gone, claims of the client
     are gone, and then our own headers are set. The incoming environ stays as it is.
 
     :param via: our own name among proxies, see :func:`pseudonym`.
+    :param server: the one of the upstream that was chosen.
     :raises LoopDetected: if the request has been here before.
     """
     copy = environ.copy()
@@ -70,11 +87,12 @@ def prepare_request(environ: dict[str, Any], match: Match, client: Client, via: 
         del copy[key]
     connection = environ.get("HTTP_CONNECTION", "")
     if connection not in _PLAIN_CONNECTION:
-        for name in rules.connection_options(connection) - _UNREMOVABLE:
+        # Host is set below; what frames the body is in no HTTP_ key.
+        for name in rules.connection_options(connection):
             copy.pop("HTTP_" + name.upper().replace("-", "_"), None)
     if match.mount.route.strip_prefix:
         copy["SCRIPT_NAME"], copy["PATH_INFO"] = match.public, match.path or "/"
-    _set_addresses(copy, match, client)
+    _set_addresses(copy, match, client, server)
     _set_forwarded(copy, environ, match, client)
     _set_via(copy, environ, via)
     if "HTTP_TRANSFER_ENCODING" in environ:
@@ -95,22 +113,24 @@ def _set_header(environ: dict[str, Any], name: str, value: str | None) -> None:
         environ[key] = value
 
 
-def _set_addresses(copy: dict[str, Any], match: Match, client: Client) -> None:
+def _set_addresses(copy: dict[str, Any], match: Match, client: Client, server: Server) -> None:
     """``Host``, and what must agree with it."""
     route = match.mount.route
     if route.host == "client":
         copy["HTTP_HOST"] = client.host
     elif route.host == "upstream":
-        copy["HTTP_HOST"] = route.upstream.servers[0].netloc
+        copy["HTTP_HOST"] = server.netloc
     else:
         copy["HTTP_HOST"] = route.host
     if "HTTP_DESTINATION" in copy:
-        copy["HTTP_DESTINATION"] = url_map(match, client).destination(copy["HTTP_DESTINATION"])
+        copy["HTTP_DESTINATION"] = url_map(match, client, server).destination(
+            copy["HTTP_DESTINATION"]
+        )
     if route.host == "client":
         return
     for key in _ADDRESS_KEYS:
         if key in copy:
-            copy[key] = url_map(match, client).to_upstream(copy[key])
+            copy[key] = url_map(match, client, server).to_upstream(copy[key])
 
 
 #: Headers with URLs of our own site. A foreign ``Origin`` is never translated: the

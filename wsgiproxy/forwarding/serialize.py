@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from webob import Request
 
-from ..errors import BadRequest, BodyTooLarge
+from ..errors import BadRequest, BodyTooLarge, CodingUnsupported
 from ..protocol import fields as rules
 from ..protocol.request_target import encode_path, encode_query
 from ..routing.router import Match
 from ..upstream.connection import BLOCK
 from .prepare import CODING
 
-__all__ = ["SUPPRESS", "Outgoing", "serialize", "target_of"]
+__all__ = ["SUPPRESS", "has_body", "read_body", "request_head", "target_of"]
 
 #: The environ key by which a hook asks for no ``Content-Length: 0``, which some services refuse.
 SUPPRESS = "wsgiproxy.suppress_empty_body"
@@ -24,17 +24,12 @@ _WITH_BODY = frozenset(("POST", "PUT", "PATCH"))
 _CONTROLS = bytes({*range(0x20), 0x7F} - {0x09})
 
 
-class Outgoing(NamedTuple):
-    """A request ready to be sent."""
+def target_of(request: Request, match: Match, environ: Mapping[str, Any], base: str = "") -> str:
+    """The request target: as the client spelt it, but for what a hook has changed.
 
-    method: str
-    head: bytes
-    body: Iterable[bytes]
-    replayable: bool  #: nothing of the client's input is used up by sending it
-
-
-def target_of(request: Request, match: Match, environ: Mapping[str, Any]) -> str:
-    """The request target: as the client spelt it, but for what a hook has changed."""
+    :param environ: the request as it came.
+    :param base: the path that the server has in front of all others.
+    """
     route = match.mount.route
     path, query = request.environ.get("PATH_INFO", ""), request.environ.get("QUERY_STRING", "")
     if route.strip_prefix:
@@ -46,7 +41,6 @@ def target_of(request: Request, match: Match, environ: Mapping[str, Any]) -> str
     raw_query = match.query
     if query != environ.get("QUERY_STRING", ""):
         raw_query = encode_query(query)
-    base: str = route.upstream.servers[0].base
     target = raw_path + raw_query
     if route.rewrites:
         from ..protocol.url_rules import rewritten
@@ -74,15 +68,15 @@ def _name(key: str) -> str | None:
     return "Content-Type" if key == "CONTENT_TYPE" else None
 
 
-def serialize(request: Request, target: str, max_body: int | None) -> Outgoing:
-    """Serialise the clone; a short body goes into one piece with the head.
+def request_head(request: Request, target: str, framing: str) -> bytes:
+    """The head of the clone, up to and with its empty line.
 
-    :param max_body: the largest body, in bytes, that is accepted.
-    :raises BadRequest, BodyTooLarge: as they say.
+    :param target: see :func:`target_of`.
+    :param framing: the header line that frames the body; empty for none.
+    :raises BadRequest: for a method or a header that cannot go over the wire.
     """
     environ = request.environ
     method = environ["REQUEST_METHOD"]
-    framing, body = _body(environ, method, max_body)
     if not environ.get("CONTENT_TYPE", "-"):
         del environ["CONTENT_TYPE"]  # servers say so where there is none
     lines = [f"{method} {target} HTTP/1.1", f"Host: {environ['HTTP_HOST']}"]
@@ -99,19 +93,30 @@ def serialize(request: Request, target: str, max_body: int | None) -> Outgoing:
         raise BadRequest("a header holds a control character")
     if not (method.isalpha() and method.isascii()) and not rules.TOKEN.fullmatch(method):
         raise BadRequest(f"{method!r} is no method")
-    if isinstance(body, bytes):
-        return Outgoing(method, head + body, (), not body)
-    return Outgoing(method, head, body, False)
+    return head
 
 
-def _body(
-    environ: Mapping[str, Any], method: str, max_body: int | None
+def has_body(environ: Mapping[str, Any]) -> bool:
+    """Whether a request says that a body follows its head (RFC 9112, 6.3)."""
+    return environ.get("CONTENT_LENGTH") not in (None, "", "0") or bool(
+        environ.get("HTTP_TRANSFER_ENCODING") or environ.get(CODING)
+    )
+
+
+def read_body(
+    environ: Mapping[str, Any], max_body: int | None
 ) -> tuple[str, bytes | Iterator[bytes]]:
-    """The framing header and the body: with the client's own framing (RFC 9112, 6)."""
+    """The framing header and the body: with the client's own framing (RFC 9112, 6).
+
+    The body is bytes if it is at hand, and short; it can be sent again then. Else it is an
+    iterator of pieces as they arrive.
+
+    :param max_body: the largest body, in bytes, that is accepted.
+    :raises BadRequest, CodingUnsupported, BodyTooLarge: as they say.
+    """
+    method = environ["REQUEST_METHOD"]
     length: str = environ.get("CONTENT_LENGTH") or ""
-    if "chunked" in environ.get(CODING, "").lower():
-        if not environ.get("wsgi.input_terminated"):
-            raise BadRequest("a chunked request body, which this WSGI server does not decode")
+    if _is_chunked(environ):
         return "Transfer-Encoding: chunked", _chunks(environ["wsgi.input"], max_body)
     if not length or length == "0":
         is_told = method in _WITH_BODY and SUPPRESS not in environ
@@ -123,6 +128,25 @@ def _body(
         raise BodyTooLarge(f"a body of {size} bytes, over the limit of {max_body}")
     pieces = _pieces(_rewound(environ["wsgi.input"]), size)
     return f"Content-Length: {size}", b"".join(pieces) if size <= BLOCK else pieces
+
+
+def _is_chunked(environ: Mapping[str, Any]) -> bool:
+    """Whether the body comes in chunks, and can be read.
+
+    :raises CodingUnsupported: for any other transfer coding (RFC 9112, 6.1: 501).
+    :raises BadRequest: for one that cannot be told from the next request.
+    """
+    value = environ.get(CODING, "")
+    if not value:
+        return False
+    if value.strip(" \t").lower() != "chunked":
+        raise CodingUnsupported(f"transfer coding {value[:80]!r}; only chunked is known")
+    # RFC 9112, 6.1: an HTTP/1.0 message with Transfer-Encoding has faulty framing.
+    if environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
+        raise BadRequest("a chunked body in an HTTP/1.0 request")
+    if not environ.get("wsgi.input_terminated"):
+        raise BadRequest("a chunked request body, which this WSGI server does not decode")
+    return True
 
 
 def _rewound(stream: Any) -> Any:

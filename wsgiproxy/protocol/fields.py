@@ -164,7 +164,7 @@ def is_claim(folded: str) -> bool:
 
 def connection_options(value: str) -> set[str]:
     """The names that a ``Connection`` header lists, lower-cased."""
-    return {option.strip().lower() for option in value.split(",")} - {""}
+    return {option.strip(" \t").lower() for option in value.split(",")} - {""}
 
 
 def is_safe_value(value: str) -> bool:

@@ -17,6 +17,7 @@ __all__ = [
     "encode_path",
     "encode_query",
     "normal",
+    "path_below",
     "raw_target",
     "unquote",
 ]
@@ -95,6 +96,33 @@ def encode_path(path: str) -> str:
 def encode_query(query: str) -> str:
     """A query with its question mark; what may not stand in a target is encoded."""
     return "?" + quote(query.encode("latin-1"), safe=_ASCII) if query else ""
+
+
+def path_below(path: str, prefix: str) -> str | None:
+    """What follows a prefix in a path or a URL's path; ``None`` if it is not under the prefix.
+
+    Both are encoded, and compared without regard to what is encoded (RFC 3986, 6.2.2.2):
+    ``/a%2Cb/x`` lies under ``/a,b``. An encoded slash is no slash.
+    """
+    if path.startswith(prefix) and (len(path) == len(prefix) or path[len(prefix)] in "/?#"):
+        return path[len(prefix) :]
+    if "%" not in path and "%" not in prefix:
+        return None
+    count = prefix.count("/") + 1
+    end = min((at for at in map(path.find, "?#") if at >= 0), default=len(path))
+    segments = path[:end].split("/")
+    if len(segments) < count:
+        return None
+    wanted = prefix.split("/")
+    if not all(map(_is_same_segment, segments[:count], wanted)):
+        return None
+    return path[len("/".join(segments[:count])) :]
+
+
+def _is_same_segment(one: str, other: str) -> bool:
+    return one == other or (
+        "%2f" not in one.lower() and unquote_to_bytes(one) == unquote_to_bytes(other)
+    )
 
 
 def cut(raw_path: str, public: str, prefix: str) -> str:

@@ -10,9 +10,13 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from .origins import normal_netloc, same_origin
+from .request_target import path_below
+
 __all__ = ["HeaderUrls"]
 
-_ABSOLUTE = re.compile(r"(?:https?|wss?)://([^/?#\\]*)", re.IGNORECASE)
+_ABSOLUTE = re.compile(r"(?:(https?|wss?):)?//([^/?#\\]*)", re.IGNORECASE)
+_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#\\]*")
 _LINK = re.compile(r"<([^<>]*)>")
 _REFRESH = re.compile(r"(\s*[0-9.]+\s*[;,]\s*(?:url\s*=\s*)?['\"]?)([^'\"]*)(.*)", re.I | re.S)
 
@@ -47,39 +51,52 @@ class HeaderUrls(NamedTuple):
             if not url.startswith("/") or url.startswith(("//", "/\\")):
                 return url
             return self._path_to_client(url, url)
-        host = absolute[1].lower()
-        if host in self.inside or host == self.front.lower():
-            path = url[absolute.end() :]
-            return self._path_to_client(path if path.startswith("/") else "/" + path, url)
-        return url
+        if not self._is_own(absolute[1], absolute[2]):
+            return url
+        path = url[absolute.end() :]
+        return self._path_to_client(path if path.startswith("/") else "/" + path, url)
+
+    def _is_own(self, scheme: str | None, netloc: str) -> bool:
+        """Whether an authority means the upstream itself, or our site."""
+        ours = self.outside.partition(":")[0]
+        own = normal_netloc(scheme or ours, netloc)
+        return own in self.inside or own == normal_netloc(ours, self.front)
 
     def _path_to_client(self, path: str, url: str) -> str:
-        if self.prefix and _is_under(path, self.prefix):
+        if self.prefix and path_below(path, self.prefix) is not None:
             return path  # told of its prefix, the upstream has said it already
         if self.base:
-            if not _is_under(path, self.base):
+            below = path_below(path, self.base)
+            if below is None:
                 return url  # a place that cannot be reached through this prefix
-            path = path[len(self.base) :]
-            if not path.startswith("/"):
-                path = "/" + path
+            path = below if below.startswith("/") else "/" + below
         mapped = self.prefix + path
         return mapped if not mapped.startswith(("//", "/\\")) else "/." + mapped
 
     def path_to_upstream(self, path: str) -> str:
         """A public path as the upstream knows it; one outside the prefix as it is."""
-        if self.prefix and _is_under(path, self.prefix):
-            path = path[len(self.prefix) :]
-            path = path if path.startswith("/") else "/" + path
-        elif self.prefix:
-            return path
+        if self.prefix:
+            below = path_below(path, self.prefix)
+            if below is None:
+                return path
+            path = below if below.startswith("/") else "/" + below
         return self.base + path
 
     def to_upstream(self, url: str) -> str:
         """A URL of our own origin as the upstream knows it; any other as it is."""
-        own, rest = url[: len(self.outside)], url[len(self.outside) :]
-        if own.lower() != self.outside.lower() or (rest and rest[0] not in "/?#"):
+        if self.prefix and url.startswith(self.outside + self.prefix + "/"):
+            return self.origin + self.base + url[len(self.outside) + len(self.prefix) :]
+        found = _ORIGIN.match(url)
+        if found is None or not same_origin(found[0], self.outside):
+            return url
+        rest = url[found.end() :]
+        if rest and rest[0] not in "/?#":
             return url
         return self.origin + (self.path_to_upstream(rest) if rest.startswith("/") else rest)
+
+    def tagged(self, value: str) -> str:
+        """WebDAV's ``If``: each URL or path in angle brackets (RFC 4918, 10.4)."""
+        return _LINK.sub(lambda match: f"<{self.destination(match[1])}>", value)
 
     def destination(self, value: str) -> str:
         """WebDAV's ``Destination``: a URL, or a path alone (RFC 4918, 10.3)."""
@@ -120,18 +137,15 @@ class HeaderUrls(NamedTuple):
         return attribute
 
     def _cookie_path(self, path: str) -> str:
-        if self.prefix and _is_under(path, self.prefix):
+        if self.prefix and path_below(path, self.prefix) is not None:
             return path
-        if self.base and _is_under(path, self.base):
-            path = path[len(self.base) :] or "/"
-        elif self.base and _is_under(self.base, path.rstrip("/")):
+        below = path_below(path, self.base) if self.base else None
+        if below is not None:
+            path = below or "/"
+        elif self.base and path_below(self.base, path.rstrip("/")) is not None:
             path = "/"
         return self.prefix + path  # under the prefix whatever it says: the rest is not its own
 
     def _is_own_domain(self, domain: str) -> bool:
         names = {re.sub(r":[0-9]+$", "", host).strip("[]") for host in self.inside}
         return any(name == domain or name.endswith("." + domain) for name in names)
-
-
-def _is_under(path: str, prefix: str) -> bool:
-    return path.startswith(prefix) and (len(path) == len(prefix) or path[len(prefix)] in "/?#")

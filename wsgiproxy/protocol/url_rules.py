@@ -101,15 +101,16 @@ def _pairs(value: Any) -> Iterable[tuple[Any, str]]:
 def read_rule(pattern: Any, to: str) -> Rule:
     """A rule whose two parts fit.
 
-    :raises ValueError: for an invalid pattern, or a target with a group that it does not have.
+    :raises ValueError: for an invalid pattern, or a target that ``re.sub`` would refuse.
     """
     try:
         compiled = re.compile(pattern)
     except (re.error, TypeError) as error:
         raise ValueError(f"{pattern!r} is no regular expression ({error}); correct it") from None
-    groups = [int(n) for n in re.findall(r"\\(?:g<)?([1-9][0-9]?)", to)]
-    if groups and max(groups) > compiled.groups:
-        raise ValueError(f"{to!r} names group {max(groups)}; {pattern!r} has {compiled.groups}")
+    try:
+        compiled.sub(to, "")  # reads the whole of it, whether the pattern matches or not
+    except (re.error, IndexError) as error:
+        raise ValueError(f"{to!r} does not fit {pattern!r} ({error}); correct it") from None
     return Rule(compiled, to)
 
 

@@ -12,7 +12,7 @@ import hashlib
 import json
 from functools import lru_cache
 from html import escape
-from pathlib import Path
+from importlib import resources
 
 from .import_map import import_map
 from .page_urls import PageUrls
@@ -80,7 +80,9 @@ def _digest(code: bytes) -> str:
 @lru_cache(1)
 def _template() -> str:
     """The script in one piece, without its comments and indentation."""
-    text, document = (Path(__file__).with_name(name).read_text("utf-8") for name in _PARTS)
+    # Not by the path of this module: the package may be imported from a zip file.
+    folder = resources.files(__package__)
+    text, document = (folder.joinpath(name).read_text("utf-8") for name in _PARTS)
     lines = (line.strip() for line in text.replace(_GAP, document).splitlines())
     return "\n".join(line for line in lines if line and not line.startswith("//"))
 

@@ -1,23 +1,25 @@
-"""The background relay: connections that go on after their request, without a thread each.
+"""The background relay: bytes between two sockets, off the worker threads.
 
-``ends`` is one side's socket and buffer; ``pair``, ``duplex`` and ``response`` are what is done
-with two of them; ``loop`` is the thread that does it for all, ``relay`` the one such thread of
-the process.
+``endpoint`` is one side's socket and buffer; ``pair``, ``tunnel`` and ``response`` are what is
+done with two of them; ``loop`` is the thread that does it for all, ``background`` the one such
+thread of the process.
 """
 
 from __future__ import annotations
 
 from .background import Relay, relay
 from .endpoint import Endpoint
-from .pair import LingeringClose, OnEnd, Pair
-from .response import PendingResponse, Reply, Stream
+from .pair import WRITE_TIMEOUT, LingeringClose, OnEnd, Pair
+from .response import Pending, PendingResponse, Reply, Stream
 from .tunnel import Tunnel
 
 __all__ = [
+    "WRITE_TIMEOUT",
     "Endpoint",
     "LingeringClose",
     "OnEnd",
     "Pair",
+    "Pending",
     "PendingResponse",
     "Relay",
     "Reply",

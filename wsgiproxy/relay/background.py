@@ -5,8 +5,6 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from collections.abc import Callable
-from typing import Any
 
 from .loop import Job, Loop
 from .pair import Pair
@@ -46,9 +44,9 @@ class Relay:
         """Do it here, returning when it is done."""
         loop = Loop()
         try:
-            loop.add(job)
+            loop.begin(job)
             # What it leaves behind (a last flush) is waited for as well.
-            loop.run(until=Once(lambda: not loop.jobs))
+            loop.run(until=lambda: not loop.jobs)
         finally:
             loop.stop_jobs()
             loop.close()
@@ -83,20 +81,6 @@ class Relay:
         if self._loop is not None:
             self._loop.abandon()
         self._reset()
-
-
-class Once:
-    """A condition that is asked from the second time on: the job has to begin before."""
-
-    def __init__(self, condition: Callable[[], Any]) -> None:
-        self._condition = condition
-        self._asked = False
-
-    def __call__(self) -> bool:
-        if not self._asked:
-            self._asked = True
-            return False
-        return bool(self._condition())
 
 
 relay = Relay()

@@ -26,6 +26,7 @@ class Endpoint:
     :param borrowed: the socket belongs to somebody else, who closes it.
     :ivar has_ended: the other side has closed its sending half; nothing more will come.
     :ivar is_shut: our sending half is closed.
+    :ivar wrote_at: when it last took bytes, or had none to take (the loop's time, seconds).
     """
 
     __slots__ = (
@@ -40,6 +41,7 @@ class Endpoint:
         "received",
         "sock",
         "tls",
+        "wrote_at",
     )
 
     def __init__(self, sock: socket.socket, owed: bytes = b"", borrowed: bool = False) -> None:
@@ -52,6 +54,7 @@ class Endpoint:
         self.has_ended = self.is_shut = self.is_closed = False
         self.mask = 0  # what the loop watches for now
         self.received = 0
+        self.wrote_at = 0.0
         self._read_event, self._write_event = READ, WRITE
 
     def interest(self, wants_to_read: bool) -> int:

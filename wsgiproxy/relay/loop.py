@@ -93,6 +93,7 @@ class Loop:
 
     def add(self, job: Job) -> None:
         """Have the loop begin with a job."""
+        job.loop = self  # known before it begins, to whoever has to stop it
         self.call(lambda: self.begin(job))
 
     # -- for the jobs

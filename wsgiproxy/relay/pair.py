@@ -5,30 +5,44 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 
-from ..errors import ExchangeError, UpstreamTimeout
+from ..errors import ClientGone, ExchangeError, UpstreamTimeout
 from .endpoint import Endpoint
 from .loop import Job, Timer
 
-__all__ = ["MAX_CHATTER", "LingeringClose", "OnEnd", "Pair"]
+__all__ = ["MAX_CHATTER", "WRITE_TIMEOUT", "LingeringClose", "OnEnd", "Pair"]
 
 #: Called in the loop's thread when a pair has ended: with the failure, if it was one.
 OnEnd = Callable[["Pair", "ExchangeError | None"], None]
 
 #: Seconds for the last bytes to leave, and then for the other side to close as well.
 FLUSHING, LINGERING = 30.0, 2.0
+#: Seconds that a peer may take nothing of what it is sent.
+WRITE_TIMEOUT = 60.0
 #: What a client may send during its response before it is cut off, in bytes.
 MAX_CHATTER = 1 << 20
 
 
 class Pair(Job):
-    """A client and an upstream; ends when they do, or after ``timeout`` silent seconds."""
+    """A client and an upstream; ends when they do.
+
+    :param timeout: seconds without a byte from either that end it; ``None`` for no limit.
+    :param on_end: called once at the end.
+    :param write_timeout: seconds in which one of them takes nothing of what is sent to it.
+    """
 
     def __init__(
-        self, client: Endpoint, upstream: Endpoint, timeout: float | None, on_end: OnEnd | None
+        self,
+        client: Endpoint,
+        upstream: Endpoint,
+        timeout: float | None,
+        on_end: OnEnd | None,
+        *,
+        write_timeout: float | None = WRITE_TIMEOUT,
     ) -> None:
         self.client = client
         self.upstream = upstream
         self.timeout = timeout
+        self.write_timeout = write_timeout
         self._on_end = on_end
         self._active = 0.0
         self._ended = False
@@ -37,7 +51,7 @@ class Pair(Job):
 
     def start(self) -> None:
         """Send what is owed and begin to wait."""
-        self._active = self.loop.now
+        self._active = self.client.wrote_at = self.upstream.wrote_at = self.loop.now
         self._check_idle()
 
     def stop(self) -> None:
@@ -67,6 +81,27 @@ class Pair(Job):
         if self._on_end is not None:
             self._on_end(self, error)
 
+    def push(self, end: Endpoint, data: bytes) -> None:
+        """Send ``data`` to one end, keeping what cannot go now.
+
+        :raises OSError: if the connection broke.
+        """
+        if not end.owed:
+            end.wrote_at = self.loop.now
+        end.push(data)
+
+    def flush(self, end: Endpoint) -> bool:
+        """Send what an end is owed; whether it took any.
+
+        :raises OSError: if the connection broke.
+        """
+        owed = len(end.owed)
+        end.flush()
+        moved = len(end.owed) < owed
+        if moved:
+            end.wrote_at = self.loop.now
+        return moved
+
     def limit(self) -> float | None:
         """How long it may be silent now, in seconds."""
         return self.timeout
@@ -75,16 +110,30 @@ class Pair(Job):
         """The time without a byte is over."""
         self.end(UpstreamTimeout(f"no bytes for {self.timeout} s", stage="tunnel"))
 
+    def stalled(self, end: Endpoint) -> None:
+        """One end has taken nothing for too long."""
+        kind = ClientGone if end is self.client else UpstreamTimeout
+        self.end(kind(f"nothing could be sent for {self.write_timeout} s", stage="tunnel"))
+
     def _check_idle(self) -> None:
         if self._ended:
             return
         limit = self.limit()
         left = 60.0 if limit is None else self._active + limit - self.loop.now
+        for end in (self.client, self.upstream):
+            if end.owed and self.write_timeout is not None:
+                writing = end.wrote_at + self.write_timeout - self.loop.now
+                if writing <= 0:
+                    self.stalled(end)
+                    return
+                left = min(left, writing)
         if left <= 0:
             self.idle()
         else:
-            # Not later than in a minute: a timer stays in the heap until it is due.
-            self._timer = self.loop.later(min(left, 60.0), self, self._check_idle)
+            # Not later than in a minute: a timer stays in the heap until it is due. Not later
+            # than the write timeout: it may begin to count at any time.
+            soon = min(left, 60.0, self.write_timeout or 60.0)
+            self._timer = self.loop.later(soon, self, self._check_idle)
 
     def _hand_on(self) -> None:
         """End without closing: another job goes on with both."""

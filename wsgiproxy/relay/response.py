@@ -1,34 +1,35 @@
-"""Responses that the relay brings to the client: bodies that go on, heads that take long."""
+"""Responses that the relay passes on: bodies that go on, heads that take long."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from ..errors import ClientGone, ExchangeError, UpstreamBroken, UpstreamTimeout
-from ..protocol.http1 import Body, Head, HeadReader
+from ..protocol.http1 import BodyReader, Fields, Head, HeadReader
 from .endpoint import READ, Endpoint
-from .pair import MAX_CHATTER, OnEnd, Pair
+from .pair import MAX_CHATTER, WRITE_TIMEOUT, OnEnd, Pair
 
-__all__ = ["PendingResponse", "Reply", "Stream"]
+__all__ = ["Pending", "PendingResponse", "Reply", "Stream"]
 
 
 class Reply(NamedTuple):
     """What goes to the client, and how the upstream's bytes become its body."""
 
     head: bytes
-    body: Body  #: cuts the body out of what the upstream sends
+    body: BodyReader  #: cuts the body out of what the upstream sends
     chunked: bool  #: the client gets chunks
     sized: bool  #: the head named the length; if neither, the end of the connection is the end
-    ahead: bytes  #: bytes behind the upstream's head that have come already
+    first: bytes  #: the part of the body that has been read already
+    ahead: bytes  #: bytes of the upstream behind that which have come already
     patience: float | None  #: seconds that the upstream may be silent
+    trailers: Callable[[Fields], bytes]  #: the trailer section for the client
 
 
 class Stream(Pair):
     """A response body: from the upstream's framing into the client's.
 
-    What the client is owed holds the reply's head already. ``timeout`` is for how many seconds
-    the client may stop reading.
+    What the client is owed holds the reply's head already.
     """
 
     def __init__(
@@ -37,19 +38,20 @@ class Stream(Pair):
         upstream: Endpoint,
         reply: Reply,
         *,
-        timeout: float | None = None,
         on_end: OnEnd | None = None,
+        write_timeout: float | None = WRITE_TIMEOUT,
     ) -> None:
-        super().__init__(client, upstream, timeout, on_end)
+        super().__init__(client, upstream, reply.patience, on_end, write_timeout=write_timeout)
         self._body = reply.body
         self._chunked = reply.chunked
         self._is_sized = reply.sized
+        self._first = reply.first
         self._ahead = reply.ahead
-        self._patience = reply.patience
+        self._trailers = reply.trailers
 
     def limit(self) -> float | None:
         """The upstream's patience, unless it is the client that nothing can be sent to."""
-        return self._patience if self.client.has_room() else self.timeout
+        return self.timeout if self.client.has_room() else None
 
     def start(self) -> None:
         """See :meth:`Pair.start`."""
@@ -59,6 +61,8 @@ class Stream(Pair):
         self._settle()
 
     def _begin(self) -> None:
+        if self._first:
+            self._pass_on(self._first)
         if self._ahead:
             self._take(self._ahead)
         elif not self._body.done:
@@ -85,9 +89,7 @@ class Stream(Pair):
             self.end(ClientGone(f"the client broke off: {error}", stage="body"))
 
     def _flush_client(self) -> None:
-        owed = len(self.client.owed)
-        self.client.flush()
-        if len(self.client.owed) < owed:
+        if self.flush(self.client):
             self._active = self.loop.now
 
     def _listen_to_client(self) -> None:
@@ -117,17 +119,20 @@ class Stream(Pair):
     def _take(self, data: bytes) -> None:
         self._active = self.loop.now
         piece = self._body.feed(data)
-        if piece and self._chunked:
-            piece = b"%x\r\n%b\r\n" % (len(piece), piece)
         if piece:
-            self.client.push(piece)
+            self._pass_on(piece)
+
+    def _pass_on(self, piece: bytes) -> None:
+        if self._chunked:
+            piece = b"%x\r\n%b\r\n" % (len(piece), piece)
+        self.push(self.client, piece)
 
     def _settle(self) -> None:
         if self._ended:
             return
         if self._body.done:
             if self._chunked:
-                self.client.owed += b"0\r\n\r\n"
+                self.client.owed += b"0\r\n" + self._trailers(self._body.trailers) + b"\r\n"
             self._part(self.client)
             self.end(None)
             return
@@ -148,43 +153,65 @@ class Stream(Pair):
 
     def idle(self) -> None:
         """See :meth:`Pair.idle`."""
-        if self.client.has_room():
-            self._break(UpstreamTimeout(f"no bytes for {self._patience} s", stage="body"))
-        else:
-            self.end(ClientGone(f"the client took nothing for {self.timeout} s", stage="body"))
+        self._break(UpstreamTimeout(f"no bytes for {self.timeout} s", stage="body"))
+
+    def stalled(self, end: Endpoint) -> None:
+        """See :meth:`Pair.stalled`."""
+        error = ClientGone(f"the client took nothing for {self.write_timeout} s", stage="body")
+        self.loop.watch(end, 0, self)
+        end.reset()
+        self.end(error)
+
+
+class Pending(Protocol):
+    """What is to become of a response whose head the relay waits for.
+
+    Called in the loop's thread, so it must be quick.
+    """
+
+    def interim(self, head: Head) -> bytes:
+        """An interim response as the client gets it; nothing where it must not get any."""
+
+    def reply(self, head: Head, rest: bytes) -> Reply:
+        """The response to the client.
+
+        :param rest: the bytes that followed the head.
+        :raises ExchangeError: if there is none.
+        """
+
+    def failure(self, error: ExchangeError) -> bytes:
+        """The whole response, head and body, that tells of an error."""
 
 
 class PendingResponse(Pair):
-    """A request that was sent and whose answer takes its time.
+    """A request that was sent and whose response takes its time.
 
-    :param adapt: makes the reply from the upstream's head and the bytes that followed it; may
-        raise an :class:`ExchangeError`. Called in the loop's thread, so it must be quick.
-    :param fail: makes the whole response, head and body, that tells of an error.
+    :param pending: makes the reply.
+    :param reader: has what has come of the head.
     :param patience: seconds for the whole head to come; ``None`` for no limit.
-    :param timeout: seconds that the client may stop reading, later.
     """
 
     def __init__(
         self,
         client: Endpoint,
         upstream: Endpoint,
-        adapt: Callable[[Head, bytes], Reply],
-        fail: Callable[[ExchangeError], bytes],
+        pending: Pending,
+        reader: HeadReader,
         *,
         patience: float | None,
-        timeout: float | None,
         on_end: OnEnd | None = None,
+        write_timeout: float | None = WRITE_TIMEOUT,
     ) -> None:
-        super().__init__(client, upstream, patience, on_end)
-        self._adapt = adapt
-        self._fail = fail
-        self._body_timeout = timeout
-        self._reader = HeadReader()
+        super().__init__(client, upstream, patience, on_end, write_timeout=write_timeout)
+        self._pending = pending
+        self._reader = reader
 
     def start(self) -> None:
         """See :meth:`Pair.start`."""
         super().start()
-        self.on_ready(self.upstream, READ)
+        if not self._ended:  # the time may have been up already
+            self._pass_on_interim()
+            self.on_ready(self.upstream, READ)
 
     def on_ready(self, end: Endpoint, mask: int) -> None:
         """The head is coming, or the client has left."""
@@ -192,6 +219,7 @@ class PendingResponse(Pair):
             if end is self.upstream:
                 self._read_head()
             else:
+                self.flush(self.client)
                 self._listen_to_client()
         except ExchangeError as error:
             self._answer(error)
@@ -214,9 +242,16 @@ class PendingResponse(Pair):
                     error="connection_terminated",
                 )
             head = self._reader.feed(data)
+            self._pass_on_interim()
             if head is not None:
-                self._go_on(self._adapt(head, self._reader.rest))
+                self._go_on(self._pending.reply(head, self._reader.rest))
                 return
+
+    def _pass_on_interim(self) -> None:
+        # RFC 9110, 15.2: a proxy forwards interim responses.
+        while self._reader.passed < len(self._reader.interim):
+            self.client.owed += self._pending.interim(self._reader.interim[self._reader.passed])
+            self._reader.passed += 1
 
     def _listen_to_client(self) -> None:
         try:
@@ -230,12 +265,16 @@ class PendingResponse(Pair):
         self._hand_on()
         self.client.owed += reply.head
         stream = Stream(
-            self.client, self.upstream, reply, timeout=self._body_timeout, on_end=self._on_end
+            self.client,
+            self.upstream,
+            reply,
+            on_end=self._on_end,
+            write_timeout=self.write_timeout,
         )
         self.loop.begin(stream)
 
     def _answer(self, error: ExchangeError) -> None:
-        self.client.owed += self._fail(error)
+        self.client.owed += self._pending.failure(error)
         self._part(self.client)
         self.end(error)
 

@@ -20,8 +20,8 @@ class Tunnel(Pair):
     def start(self) -> None:
         """See :meth:`Pair.start`."""
         super().start()
-        self._guarded(self.client, self.client.flush)
-        self._guarded(self.upstream, self.upstream.flush)
+        self._guarded(self.client, self._flush, self.client)
+        self._guarded(self.upstream, self._flush, self.upstream)
         for end in (self.client, self.upstream):
             self._guarded(end, self._move, end)  # TLS may hold bytes already
         self._settle()
@@ -29,7 +29,7 @@ class Tunnel(Pair):
     def on_ready(self, end: Endpoint, mask: int) -> None:
         """Some bytes may move."""
         if end.owed:
-            self._guarded(end, end.flush)
+            self._guarded(end, self._flush, end)
         if mask & READ or end.tls:
             self._guarded(end, self._move, end)
         self._settle()
@@ -43,6 +43,9 @@ class Tunnel(Pair):
         except OSError as error:
             self._lost(end, error)
 
+    def _flush(self, end: Endpoint) -> None:
+        self.flush(end)
+
     def _move(self, source: Endpoint) -> None:
         sink = self._other(source)
         while not source.has_ended and sink.has_room():
@@ -50,7 +53,7 @@ class Tunnel(Pair):
             if data:
                 self._active = self.loop.now
                 try:
-                    sink.push(data)
+                    self.push(sink, data)
                 except OSError as error:
                     self._lost(sink, error)
                     return

@@ -58,6 +58,11 @@ class Route(UpstreamOptions):
     response_headers: tuple[tuple[str, str | None], ...] = option(
         (), kinds.HEADER_CHANGES, "set these headers of the response; an empty value removes one"
     )
+    pass_headers: tuple[str, ...] = option(
+        (),
+        kinds.FIELD_NAMES,
+        "let these response headers through that reach beyond a prefix: Strict-Transport-Security",
+    )
     hide_cookies: tuple[str, ...] = option(
         (),
         kinds.NAMES,
@@ -78,6 +83,11 @@ class Route(UpstreamOptions):
     idle_timeout: float | None = option(
         3600.0, kinds.SECONDS, "end tunnels and streams that are silent for this long"
     )
+    write_timeout: float | None = option(
+        60.0,
+        kinds.SECONDS,
+        "end a tunnel or stream whose client takes none of the waiting bytes for this long",
+    )
     max_tunnels: int | None = option(
         None,
         kinds.COUNT,
@@ -86,7 +96,7 @@ class Route(UpstreamOptions):
     max_in_flight: int | None = option(
         None,
         kinds.COUNT,
-        "worker threads to hold at most; three quarters by default, shared by all such routes",
+        "send at most this many requests upstream at a time; no limit by default",
     )
     rebase: bool = option(
         False,
@@ -131,7 +141,7 @@ class Route(UpstreamOptions):
         Kind("pattern -> path", lazy("protocol.url_rules", "read_rewrites")),
         "patterns on what follows the prefix, and what to ask the upstream for",
     )
-    rewrite: Any = option(
+    modify_request: Any = option(
         None, kinds.HOOK, "called with the request; may change it, or return a response"
     )
     modify_response: Any = option(
@@ -142,6 +152,15 @@ class Route(UpstreamOptions):
     )
 
     upstream: Upstream
+
+    aliases = {"rewrite": "modify_request"}  # noqa: RUF012 - the base says that it is a ClassVar
+
+    @classmethod
+    def positional(cls) -> list[Any]:
+        """See :meth:`~wsgiproxy.settings.options.Options.positional`."""
+        from inspect import Parameter
+
+        return [Parameter("upstream", Parameter.POSITIONAL_OR_KEYWORD)]
 
     def __init__(self, upstream: Any, **options: Any) -> None:
         super().__init__(**options)

@@ -22,7 +22,7 @@ _AMBIGUOUS = re.compile(r"//|/\.|\\|%")
 class Mount:
     """A route at its prefix, with what can be computed before the first request."""
 
-    __slots__ = ("host", "inside", "origin", "path", "prefix", "route")
+    __slots__ = ("host", "inside", "path", "prefix", "route")
 
     def __init__(self, prefix: str, route: Route) -> None:
         if not prefix.startswith("/") or re.search(r"//|/\.\.?(/|$)|[?#%\\\x00-\x20\x7f]", prefix):
@@ -34,13 +34,10 @@ class Mount:
         self.path = self.prefix.encode().decode("latin-1")
         self.route = route
         self.host = (route.host_match or "").lower()
-        servers = route.upstream.servers
-        #: The names by which the upstream means itself, and its origin, as it is told it.
-        self.inside = frozenset[str]().union(*(server.origins for server in servers))
-        self.origin = f"{servers[0].scheme}://{servers[0].netloc}"
+        #: The names by which the upstream may mean itself.
+        self.inside = frozenset[str]().union(*(s.origins for s in route.upstream.servers))
         if route.host not in ("upstream", "client"):
             self.inside |= {route.host}
-            self.origin = f"{servers[0].scheme}://{route.host}"
 
     def takes(self, path: str, host: str) -> bool:
         """Whether a request for this decoded path at this host is the route's."""
@@ -77,7 +74,7 @@ class Router:
         routes: Mapping[str, Any] | Iterable[tuple[str, Any]],
         defaults: Mapping[str, Any],
     ) -> None:
-        check_names(defaults, Route.table(), "route defaults")
+        check_names(defaults, Route.names(), "route defaults")
         pairs = routes.items() if isinstance(routes, Mapping) else routes
         self.mounts = [Mount(prefix, _as_route(given, defaults, prefix)) for prefix, given in pairs]
         seen: set[tuple[str, str]] = set()
@@ -114,11 +111,15 @@ class Router:
         :raises BadRequest: for a path that leaves its prefix once it is decoded or
             normalised, that could be another route's, or that is no valid target.
         """
-        path = environ.get("PATH_INFO", "")
-        host = environ.get("HTTP_HOST", "")
-        mount = self.find(path, host)
-        if mount is None:
-            return None
+        mount = self.find(environ.get("PATH_INFO", ""), environ.get("HTTP_HOST", ""))
+        return None if mount is None else self.locate(mount, environ)
+
+    def locate(self, mount: Mount, environ: Mapping[str, Any]) -> Match:
+        """What this request asks of the mount that was found for it.
+
+        :raises BadRequest: see :meth:`match`.
+        """
+        path, host = environ.get("PATH_INFO", ""), environ.get("HTTP_HOST", "")
         script = environ.get("SCRIPT_NAME", "")
         rest = path[len(mount.path) :]
         if _AMBIGUOUS.search(path):

@@ -14,6 +14,7 @@ from .options import Kind
 __all__ = [
     "BOOLEAN",
     "COUNT",
+    "FIELD_NAMES",
     "HEADER_CHANGES",
     "HOOK",
     "NAMES",
@@ -97,6 +98,15 @@ def _names(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _field_names(value: Any) -> tuple[str, ...]:
+    """Header names, to be compared: lower-cased."""
+    names = _names(value)
+    for name in names:
+        if not TOKEN.fullmatch(name):
+            raise ValueError(f"{name!r} is no header name; use letters, digits and dashes")
+    return tuple(name.lower() for name in names)
+
+
 def _networks(value: Any) -> tuple[Any, ...]:
     try:
         return tuple(ipaddress.ip_network(str(item), strict=False) for item in _names(value))
@@ -171,6 +181,7 @@ SIZE = Kind("bytes", _size)
 COUNT = Kind("number", _count)
 TEXT = Kind("text", _text)
 NAMES = Kind("names", _names)
+FIELD_NAMES = Kind("header names", _field_names)
 NETWORKS = Kind("addresses", _networks)
 HEADER_CHANGES = Kind("headers", _header_changes)
 HOOK = Kind("module:name", _hook)

@@ -51,6 +51,24 @@ def option(default: Any, kind: Kind, help: str) -> Any:
     return Option(default, kind, help)
 
 
+class _Signature:
+    """``inspect.signature`` of a settings class, made from its table when it is asked for."""
+
+    def __get__(self, instance: object, owner: type[Options]) -> Any:
+        import inspect  # imports of its own that nobody else needs
+
+        parameters = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=row.default)
+            for name, row in owner.table().items()
+        ]
+        return inspect.Signature([*owner.positional(), *parameters])
+
+
+def _documented(named: tuple[str, Option]) -> str:
+    name, row = named
+    return f"\n    :param {name}: ({row.kind.name}) {row.help}."
+
+
 class Options:
     """Base of the settings classes: keyword-only, read by their kinds, frozen.
 
@@ -60,13 +78,19 @@ class Options:
     """
 
     _table: ClassVar[dict[str, Option]] = {}
+    #: Older names of options, which are still understood.
+    aliases: ClassVar[Mapping[str, str]] = {}
+    __signature__ = _Signature()
 
     def __init_subclass__(cls) -> None:
         own = {name: value for name, value in vars(cls).items() if isinstance(value, Option)}
         cls._table = {**cls._table, **own}
+        # So that help() shows what the signature cannot: what each option does.
+        cls.__doc__ = (cls.__doc__ or "") + "".join(map(_documented, own.items()))
 
     def __init__(self, **given: Any) -> None:
-        check_names(given, self._table, type(self).__name__)
+        check_names(given, self.names(), type(self).__name__)
+        given = {self.aliases.get(name, name): value for name, value in given.items()}
         for name, row in self._table.items():
             value = given.get(name, row.default)
             self.__dict__[name] = value if value is row.default else _read(name, row, value)
@@ -90,6 +114,16 @@ class Options:
     def table(cls) -> Mapping[str, Option]:
         """The options by name, in the order they are documented."""
         return cls._table
+
+    @classmethod
+    def positional(cls) -> list[Any]:
+        """The parameters of the constructor that are no options, for its signature."""
+        return []
+
+    @classmethod
+    def names(cls) -> Iterable[str]:
+        """Every name that an option may be given by, older ones included."""
+        return (*cls._table, *cls.aliases)
 
 
 def _read(name: str, row: Option, value: Any) -> Any:

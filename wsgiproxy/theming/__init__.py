@@ -33,6 +33,9 @@ def filter_factory(
 ) -> Callable[[WSGIApplication], ThemeMiddleware]:
     """A paste.deploy filter: ``use = egg:wsgi-reverse-proxy#theme``.
 
+    :param global_conf: the ``[DEFAULT]`` section; not used.
+    :param local_conf: options of :class:`ThemeOptions`, as text.
+    :returns: what makes a :class:`ThemeMiddleware` of an application.
     :raises ConfigurationError: for an unknown option or a value of the wrong kind.
     """
 

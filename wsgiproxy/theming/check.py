@@ -1,4 +1,4 @@
-"""Rules looked through before they are compiled, while the lines are still known."""
+"""Checks on rules before they are compiled, while line numbers are known."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cssselect.parser import SelectorError
 from lxml import etree
 
 from ..errors import ConfigurationError
-from .sources import CompileResolver, Document, Library
+from .source_reader import CompileResolver, Document, SourceReader
 
 __all__ = ["check_rules", "explain", "find_conflicts", "parse_rules", "rules_parser"]
 
@@ -40,31 +40,42 @@ _XPATH_NAMESPACES = {
 }
 
 
-def rules_parser(library: Library) -> Any:
-    """XML without external entities or DTDs, whatever the version of lxml does by default."""
+def rules_parser(reader: SourceReader) -> Any:
+    """A parser for rules: XML without external entities or DTDs, whatever lxml's defaults are.
+
+    :param reader: reads the files that rules include.
+    """
     internal: Any = "internal" if etree.LXML_VERSION >= (5, 0) else False
     parser = etree.XMLParser(
         resolve_entities=internal, no_network=True, load_dtd=False, huge_tree=False
     )
-    parser.resolvers.add(CompileResolver(library))
+    parser.resolvers.add(CompileResolver(reader))
     return parser
 
 
-def parse_rules(rules: Document, library: Library) -> Any:
-    """The tree of the rules, with the rules they include in it."""
-    tree = etree.parse(Document(rules.getvalue(), rules.name), rules_parser(library))
+def parse_rules(rules: Document, reader: SourceReader) -> Any:
+    """The tree of the rules, with the rules that they include (XInclude).
+
+    :param rules: the rules' source.
+    :param reader: reads the files that rules include.
+    :raises lxml.etree.LxmlError: for rules that are not XML.
+    :raises OSError: for an include that cannot be read.
+    """
+    tree = etree.parse(Document(rules.getvalue(), rules.name), rules_parser(reader))
     tree.xinclude()
     return tree
 
 
-def check_rules(rules: Document, library: Library) -> None:
-    """Look for what is wrong in the rules, while the lines are still known.
+def check_rules(rules: Document, reader: SourceReader) -> None:
+    """Look for errors in the rules before diazo changes them, while lines are known.
 
-    :raises ConfigurationError: for what is no XML, an include that cannot be read, no
-        rules, an unknown directive, and an XPath or CSS expression that is none.
+    :param rules: the rules' source.
+    :param reader: reads the files that rules include.
+    :raises ConfigurationError: for rules that are not XML or not rules, an include that
+        cannot be read, and an XPath or CSS expression that does not parse.
     """
     try:
-        tree = parse_rules(rules, library)
+        tree = parse_rules(rules, reader)
     except etree.XMLSyntaxError as error:
         where = error.filename or rules.name
         raise ConfigurationError(f"rules {where}:{error.lineno}: {error.msg}") from None
@@ -100,7 +111,10 @@ def _check_expression(element: Any, name: str, value: str, fallback: str) -> Non
 
 
 def explain(error: Exception) -> str:
-    """The message of an error, with what lxml's log knows of file and line."""
+    """The message of an error, with file and line where lxml's log has them.
+
+    :param error: of lxml, or any other.
+    """
     text = str(error) or type(error).__name__
     entries: Iterable[Any] = getattr(error, "error_log", None) or ()
     known = [f"{e.filename}:{e.line}: {e.message}" for e in entries if e.filename]
@@ -108,9 +122,14 @@ def explain(error: Exception) -> str:
     return " ".join("; ".join([text, *extra]).split())
 
 
-def find_conflicts(rules: Document, library: Library) -> str:
-    """Where rules without a condition have the same place in the theme, for a message."""
-    tree = parse_rules(rules, library)
+def find_conflicts(rules: Document, reader: SourceReader) -> str:
+    """The files and lines of unconditional rules for the same place in the theme.
+
+    :param rules: the rules' source.
+    :param reader: reads the files that rules include.
+    :returns: text for an error message; empty if there are none.
+    """
+    tree = parse_rules(rules, reader)
     lines: dict[tuple[str, ...], list[str]] = {}
     for element in tree.iter(f"{{{_DIAZO}}}replace", f"{{{_DIAZO}}}copy"):
         places = [f"{n.removeprefix(_CSS)}={v!r}" for n, v in element.items() if "theme" in n]

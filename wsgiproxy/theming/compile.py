@@ -1,4 +1,4 @@
-"""Rules and theme made into a transformation, once, with errors that name the line."""
+"""Compiles rules and theme into a transformation; errors name file and line."""
 
 from __future__ import annotations
 
@@ -14,19 +14,23 @@ from diazo.compiler import compile_theme, set_parser
 from lxml import etree
 
 from ..errors import ConfigurationError
-from .body import to_utf8
+from .charset import to_utf8
 from .check import check_rules, explain, find_conflicts, parse_rules, rules_parser
+from .contract import check_diazo_functions, diazo_is_known, libxml2_is_known
 from .includes import IncludeResolver, blank_environ, fetch_page, sub_environ
+from .markup import mend_theme
 from .page import PageError
 from .protect import Protection
 from .settings import DOCUMENT_PARAMS, ThemeOptions
-from .sources import NETWORK, OURS, CompileResolver, Document, Library
+from .source_reader import NETWORK, OURS, CompileResolver, Document, SourceReader
 from .stylesheet import changes_content, has_includes, improve
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 __all__ = ["Compiled", "compile_all"]
+
+check_diazo_functions(compile_theme)
 
 # diazo keeps its own stylesheets in module globals, which lxml must not run in two
 # threads at a time.
@@ -45,8 +49,14 @@ class Compiled:
     """A transformation that any number of threads may use at once.
 
     lxml ties a stylesheet to the thread that made it and copies it at every call from
-    another one, and what it copies has lost the white space of ``xsl:text``. So each
-    thread makes its own, once.
+    another one, and the copy has lost the white space of ``xsl:text``. So each thread makes
+    its own, once.
+
+    :param make: compiles the stylesheet; called once in each thread.
+    :param fingerprint: text that is equal for equal output, also in other processes.
+    :param protection: of the names that XSLT cannot hold.
+    :param has_includes: whether themed pages hold parts of other pages.
+    :param changes_content: whether content is more than copied.
     """
 
     def __init__(
@@ -70,6 +80,9 @@ class Compiled:
     def transform(self, tree: Any, params: Mapping[str, Any]) -> Any:
         """Apply rules and theme to a page.
 
+        :param tree: the page.
+        :param params: XSLT parameters, quoted.
+        :returns: the themed page, an lxml result tree.
         :raises lxml.etree.LxmlError: if the stylesheet gives up.
         """
         xslt = getattr(self._local, "xslt", None)
@@ -80,25 +93,28 @@ class Compiled:
 
 
 def compile_all(
-    options: ThemeOptions, app: WSGIApplication, theme: str | None, library: Library
+    options: ThemeOptions, app: WSGIApplication, theme: str | None, reader: SourceReader
 ) -> Compiled:
     """Compile the rules with a theme.
 
-    :param theme: where the theme is, or its markup; ``None`` if the rules name theirs.
-    :param library: what was read is remembered there, also when this fails.
-    :raises ConfigurationError: names file, line and what is wrong.
+    :param options: of the middleware.
+    :param app: the wrapped application, for includes and ``read_app``.
+    :param theme: the theme's place or its markup; ``None`` if the rules name theirs.
+    :param reader: records what it has read, also when this fails.
+    :raises ConfigurationError: names file, line and error.
     """
+    libxml2_is_known()
     with _ONE_AT_A_TIME:
-        rules = library.open(str(options.rules), "rules")
-        check_rules(rules, library)
+        rules = reader.open(str(options.rules), "rules")
+        check_rules(rules, reader)
         try:
-            return _compile(options, app, rules, theme, library)
+            return _compile(options, app, rules, theme, reader)
         except ConfigurationError:
             raise
         except (etree.LxmlError, OSError, ValueError, TypeError, LookupError) as error:
             message = explain(error)
             if "Multiple unconditional" in message:
-                where = find_conflicts(rules, library)
+                where = find_conflicts(rules, reader)
                 message += f" Give all but one of these a condition: {where}" if where else ""
             raise ConfigurationError(f"rules {rules.name}: {message}") from None
 
@@ -108,26 +124,29 @@ def _compile(
     app: WSGIApplication,
     rules: Document,
     theme: str | None,
-    library: Library,
+    reader: SourceReader,
 ) -> Compiled:
     protection = Protection()
     parser = etree.HTMLParser(encoding="utf-8", no_network=True)
-    parser.resolvers.add(CompileResolver(library, protection.apply))
+    parser.resolvers.add(CompileResolver(reader, protection.apply))
     stylesheet = compile_theme(
-        _without_network(rules, library),
-        theme=_theme_document(theme, library, protection),
+        _without_network(rules, reader),
+        theme=_theme_document(theme, reader, protection),
         absolute_prefix=options.prefix,
         includemode=options.includemode,
         parser=parser,
-        rules_parser=rules_parser(library),
+        rules_parser=rules_parser(reader),
         read_network=options.read_network,
         xsl_params=_known_params(options),
     )
-    changes = changes_content(stylesheet)
-    if options.html5:
+    # Of a stylesheet that is not known, the worst is assumed.
+    is_known = diazo_is_known()
+    changes = not is_known or changes_content(stylesheet)
+    includes = not is_known or has_includes(stylesheet)
+    if options.html5 and is_known:
         improve(stylesheet)
     text = etree.tostring(stylesheet)
-    folders = sorted({Path(path).resolve().parent for path in library.seen})
+    folders = sorted({Path(path).resolve().parent for path in reader.seen})
 
     runtime = etree.HTMLParser(encoding="utf-8", no_network=True)
     runtime.resolvers.add(IncludeResolver(app, options, folders))
@@ -137,12 +156,12 @@ def _compile(
         return etree.XSLT(document, access_control=_access(options))
 
     fingerprint = _fingerprint(protection.neutral(text), options)
-    return Compiled(make, fingerprint, protection, has_includes(stylesheet), changes)
+    return Compiled(make, fingerprint, protection, includes, changes)
 
 
-def _without_network(rules: Document, library: Library) -> Document:
+def _without_network(rules: Document, reader: SourceReader) -> Document:
     """The rules for diazo: themes on the network are left to our resolver."""
-    tree = parse_rules(rules, library)
+    tree = parse_rules(rules, reader)
     network = [
         theme for theme in tree.iter("{*}theme") if theme.get("href", "").startswith(NETWORK)
     ]
@@ -153,11 +172,14 @@ def _without_network(rules: Document, library: Library) -> Document:
     return Document(etree.tostring(tree), rules.name)
 
 
-def _theme_document(theme: str | None, library: Library, protection: Protection) -> Document | None:
+def _theme_document(
+    theme: str | None, reader: SourceReader, protection: Protection
+) -> Document | None:
     if theme is None:
         return None
-    document = library.open(theme, "theme")
-    return Document(protection.apply(to_utf8(document.getvalue(), None)), document.name)
+    document = reader.open(theme, "theme")
+    markup = mend_theme(to_utf8(document.getvalue(), None))
+    return Document(mend_theme(protection.apply(markup)), document.name)
 
 
 def _access(options: ThemeOptions) -> Any:
@@ -189,13 +211,18 @@ def _fingerprint(text: bytes, options: ThemeOptions) -> str:
 
 
 def app_reader(app: WSGIApplication, options: ThemeOptions) -> Any:
-    """Reads rules and themes from the wrapped application, where that is allowed."""
+    """A function that reads rules and themes from the wrapped application.
+
+    :param app: the wrapped application.
+    :param options: ``read_app`` allows it.
+    :returns: ``None`` if it is not allowed.
+    """
     if not options.read_app:
         return None
 
     def ask(url: str) -> bytes:
         try:
-            return fetch_page(app, sub_environ(blank_environ(), url), options)
+            return fetch_page(app, sub_environ(blank_environ(), url), options)[0]
         except PageError as error:
             raise FileNotFoundError(f"{url} from the application: {error}") from None
 

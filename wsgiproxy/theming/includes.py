@@ -1,4 +1,4 @@
-"""Pages of the wrapped application that a theme shows parts of."""
+"""Pages of the wrapped application of which themed pages show parts."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ from collections.abc import Iterable
 from contextvars import ContextVar
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes, urljoin, urlsplit
 
 from lxml import etree
 
-from .body import codings_of, decode, offer, to_utf8
-from .page import PageError
-from .sources import NETWORK, Library, local_path
-from .validators import Headers, find
+from .charset import to_utf8
+from .codings import decoded, offer
+from .decide import is_xhtml
+from .fetch_metadata import SCRIPT_KEYS
+from .fields import Headers, find, media_type
+from .held_response import HeldResponse, Verdict
+from .markup import mend_theme
+from .page import PageError, mended
+from .source_reader import NETWORK, SourceReader, local_path
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
@@ -35,7 +40,6 @@ _PRIVATE = frozenset(
         "CONTENT_TYPE",
         "HTTP_CONNECTION",
         "HTTP_EXPECT",
-        "HTTP_HX_REQUEST",
         "HTTP_IF_MATCH",
         "HTTP_IF_MODIFIED_SINCE",
         "HTTP_IF_NONE_MATCH",
@@ -46,11 +50,11 @@ _PRIVATE = frozenset(
         "HTTP_TE",
         "HTTP_TRANSFER_ENCODING",
         "HTTP_UPGRADE",
-        "HTTP_X_REQUESTED_WITH",
         "RAW_URI",
         "REQUEST_URI",
     )
 )
+_LEFT_OUT = _PRIVATE | SCRIPT_KEYS
 _WRAPPED = {
     "text/javascript": "script",
     "application/javascript": "script",
@@ -63,10 +67,14 @@ _EMPTY = "<html><body></body></html>"
 
 
 class IncludeResolver(etree.Resolver):  # type: ignore[misc]  # lxml carries no types
-    """Answers ``document()`` of a themed page; what cannot be had is an empty page.
+    """Answers ``document()`` of a themed page; what cannot be read is an empty page.
 
-    A URL without a scheme is a page of the wrapped application, asked in the name of the
-    visitor. ``file://`` and ``python://`` are read if they lie beside the rules or the theme.
+    A URL without a scheme is a page of the wrapped application, requested with the client's
+    headers. ``file://`` and ``python://`` are read if they lie beside the rules or the theme.
+
+    :param app: the wrapped application.
+    :param options: of the middleware.
+    :param folders: those of the rules and themes.
     """
 
     def __init__(
@@ -77,7 +85,13 @@ class IncludeResolver(etree.Resolver):  # type: ignore[misc]  # lxml carries no 
         self._folders = tuple(folders)
 
     def resolve(self, url: str, pubid: str | None, context: object) -> object:
-        """Called by lxml; always answers, for lxml would read the file itself."""
+        """Read one document; lxml calls this.
+
+        :param url: as the rules have it.
+        :param pubid: not used.
+        :param context: lxml's.
+        :returns: always a document, for lxml would read the file itself.
+        """
         if url.startswith("file:///__diazo"):
             return None
         try:
@@ -89,11 +103,12 @@ class IncludeResolver(etree.Resolver):  # type: ignore[misc]  # lxml carries no 
 
     def _read(self, url: str) -> bytes:
         if url.startswith(NETWORK):
-            library = Library(self._options.read_network, self._options.max_size, None)
-            return to_utf8(library.fetch(url).getvalue(), None)
+            reader = SourceReader(self._options.read_network, self._options.max_size, None)
+            return mended(to_utf8(reader.fetch(url).getvalue(), None))
         if "://" in url:
             return self._read_file(url)
-        return fetch_page(self._app, sub_environ(CURRENT.get(), url), self._options)
+        page, kind = fetch_page(self._app, sub_environ(CURRENT.get(), url), self._options)
+        return mended(page, is_xhtml=is_xhtml(kind))
 
     def _read_file(self, url: str) -> bytes:
         path = Path(local_path(url)).resolve()
@@ -103,11 +118,11 @@ class IncludeResolver(etree.Resolver):  # type: ignore[misc]  # lxml carries no 
             raise PermissionError("it lies neither beside the rules nor beside the theme")
         if path.stat().st_size > self._options.max_size:
             raise PageError("it is over max_size")
-        return to_utf8(path.read_bytes(), None)
+        return mend_theme(to_utf8(path.read_bytes(), None))
 
 
 def blank_environ() -> WSGIEnvironment:
-    """A request by nobody, for what is read at start."""
+    """The environ of a request without a client, for what is read at start."""
     return {
         "SERVER_NAME": "localhost",
         "SERVER_PORT": "80",
@@ -141,12 +156,13 @@ class _Errors:
 
 
 def sub_environ(environ: WSGIEnvironment | None, url: str) -> WSGIEnvironment:
-    """A GET for another page, with the visitor's own headers and cookies.
+    """The environ of a GET for another page, with the client's own headers and cookies.
 
-    The server's private keys stay out: a page that is included must not get hold of
-    the visitor's socket.
+    The server's private keys are left out: a page that is included must not get hold of
+    the client's socket.
 
-    :param url: an absolute path, or one relative to the visited page.
+    :param environ: the client's request; ``None`` without one.
+    :param url: an absolute path, or one relative to the requested page.
     """
     outer = environ or blank_environ()
     script = outer.get("SCRIPT_NAME", "")
@@ -155,7 +171,7 @@ def sub_environ(environ: WSGIEnvironment | None, url: str) -> WSGIEnvironment:
     path = unquote_to_bytes(parts.path).decode("latin-1")
     if script and path.startswith(script + "/"):
         path = path[len(script) :]
-    copied = {k: v for k, v in outer.items() if k.isupper() and k not in _PRIVATE}
+    copied = {k: v for k, v in outer.items() if k.isupper() and k not in _LEFT_OUT}
     copied |= {k: v for k, v in outer.items() if k.startswith("wsgi.") and k.count(".") == 1}
     copied.pop("wsgi.file_wrapper", None)
     return copied | {
@@ -171,48 +187,42 @@ def sub_environ(environ: WSGIEnvironment | None, url: str) -> WSGIEnvironment:
     }
 
 
-def fetch_page(app: WSGIApplication, environ: WSGIEnvironment, options: ThemeOptions) -> bytes:
-    """A page of the application as UTF-8 HTML; scripts and styles in their elements.
+def fetch_page(
+    app: WSGIApplication, environ: WSGIEnvironment, options: ThemeOptions
+) -> tuple[bytes, str]:
+    """A page of the application, and its media type.
 
-    :raises PageError: for any status but 200, and for what is too large or no text.
+    :param app: the wrapped application.
+    :param environ: the request.
+    :param options: ``max_size`` and ``max_ratio`` are the limits.
+    :returns: UTF-8; scripts and styles in elements of their own.
+    :raises PageError: for any status but 200, and for what is too large or not text.
     """
-    answer: list[tuple[str, Headers]] = []
-    written: list[bytes] = []
+    reasons: list[str] = []
 
-    def start_response(status: str, headers: Headers, exc_info: Any = None) -> Any:
-        answer[:] = [(status, headers)]
-        return written.append
+    def judge(held: HeldResponse) -> Verdict:
+        if not held.status.startswith("200"):
+            reasons.append(f"the application answers {held.status}")
+        elif _kind(held.headers) not in _READABLE:
+            reasons.append(f"{_kind(held.headers)} cannot be included")
+        return "discard" if reasons else "hold"
 
-    found = app(environ, start_response)
-    try:
-        size = _checked(answer, 0, options)
-        for chunk in found:
-            written.append(chunk)
-            size = _checked(answer, size + len(chunk), options)
-    finally:
-        getattr(found, "close", lambda: None)()
-    return _as_html(answer[0][1], b"".join(written), options)
-
-
-def _checked(answer: list[tuple[str, Headers]], size: int, options: ThemeOptions) -> int:
-    """The size, if what has come so far may be read on."""
-    if answer and not answer[0][0].startswith("200"):
-        raise PageError(f"the application answers {answer[0][0]}")
-    if answer and _kind(answer[0][1]) not in _READABLE:
-        raise PageError(f"{_kind(answer[0][1])} cannot be included")
-    if size > options.max_size:
-        raise PageError("it is over max_size")
-    return size
+    held = HeldResponse(lambda *_: lambda data: None, judge, options.max_size)
+    passed = held.ask(app, environ)
+    getattr(passed, "close", lambda: None)()
+    if reasons or passed is not None:
+        raise PageError(reasons[0] if reasons else "it is over max_size, or was never begun")
+    return _as_html(held.headers, held.body, options), _kind(held.headers)
 
 
 def _kind(headers: Headers) -> str:
-    return (find(headers, "content-type") or "text/html").split(";", 1)[0].strip().lower()
+    return media_type(find(headers, "content-type")) or "text/html"
 
 
 def _as_html(headers: Headers, data: bytes, options: ThemeOptions) -> bytes:
-    codings = codings_of(find(headers, "content-encoding") or "")
-    plain = codings is not None and decode(data, codings, options.max_size, options.max_ratio)
-    if not isinstance(plain, bytes):
+    coding = find(headers, "content-encoding") or ""
+    plain = decoded(data, coding, max_size=options.max_size, max_ratio=options.max_ratio)
+    if plain is None:
         raise PageError("its Content-Encoding is unknown, broken or over max_size")
     text = to_utf8(plain, find(headers, "content-type"))
     element = _WRAPPED.get(_kind(headers), "").encode()

@@ -1,4 +1,4 @@
-"""``ThemeMiddleware``: the way of a request, and nothing else."""
+"""``ThemeMiddleware``: the steps of a request."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..settings.options import check_names
 from .decide import deciding_headers, is_fragment, is_html, is_ignored
-from .filters import FilterVisit, filter_expression
+from .fields import add_vary
+from .filtered_request import FilteredRequest, filter_expression
+from .held_response import HeldResponse, Verdict
 from .settings import ThemeOptions
 from .store import ThemeStore
-from .validators import Headers, add_vary
-from .visit import Visit
+from .themed_request import ThemedRequest
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -20,10 +21,10 @@ __all__ = ["ThemeMiddleware"]
 
 
 class ThemeMiddleware:
-    """One look for whatever application it wraps.
+    """Gives the pages of the wrapped application the look of a theme.
 
-    HTML pages of the application are transformed by Diazo's rules into the theme;
-    everything else goes by untouched and unbuffered::
+    Diazo's rules put parts of each HTML page into the theme; everything else passes
+    unchanged and unbuffered::
 
         application = ThemeMiddleware(application, rules="rules.xml", theme="theme.html")
 
@@ -37,9 +38,9 @@ class ThemeMiddleware:
     :raises ConfigurationError: for wrong options, and for rules or a theme that cannot be
         compiled, with file and line.
 
-    Rules and theme are trusted as the program is: they are read from files that you name,
-    never from the wrapped application unless ``read_app`` says so. Pages are not: they
-    cannot have anything fetched, read or run.
+    Rules and theme are trusted like the program: they are read from files that you name,
+    and from the wrapped application only with ``read_app``. Pages are not trusted: nothing
+    is fetched, read or run because a page says so.
     """
 
     def __init__(
@@ -52,28 +53,33 @@ class ThemeMiddleware:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request (PEP 3333)."""
-        # 1. What can be no page goes by untouched.
+        # 1. What cannot be a page passes unchanged.
         store, options = self._store, self.options
         if store is None or "HTTP_UPGRADE" in environ or is_ignored(environ, options):
             return self.app(environ, start_response)
-        # 2. A part of a page is asked for: Diazo's includes by SSI or ESI.
+        # 2. A server-side include (SSI, ESI) asks for a part of a page.
         expression = filter_expression(environ) if options.filter_xpath else None
         if expression is not None:
-            return FilterVisit(environ, options, expression).answer(self.app, start_response)
-        # 3. What a script fetches stays as it is; caches are told why.
+            return FilteredRequest(environ, options, expression).answer(self.app, start_response)
+        # 3. What a script fetches passes unchanged; Vary tells caches why.
         if is_fragment(environ, options):
-            return self.app(environ, self._with_vary(start_response))
-        # 4. A page, perhaps.
+            return self._ask_with_vary(environ, start_response)
+        # 4. The response may be a page.
         if store.current() is None:
             return self.app(environ, start_response)
-        return Visit(environ, options, store).answer(self.app, start_response)
+        return ThemedRequest(environ, options, store).answer(self.app, start_response)
 
-    def _with_vary(self, start_response: StartResponse) -> StartResponse:
+    def _ask_with_vary(
+        self, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """The response unthemed, with a ``Vary`` that names why."""
         names = deciding_headers(self.options)
 
-        def start(status: str, headers: Headers, *exc_info: Any) -> Any:
-            if is_html(headers):
-                headers = add_vary(headers, names)
-            return start_response(status, headers, *exc_info)
+        def judge(held: HeldResponse) -> Verdict:
+            if is_html(held.headers):
+                held.headers = add_vary(held.headers, names)
+            return "pass"
 
-        return start
+        held = HeldResponse(start_response, judge, self.options.max_size)
+        # With the verdict "pass" there is always a body.
+        return held.ask(self.app, environ) or []

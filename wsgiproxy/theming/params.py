@@ -17,7 +17,11 @@ _PATH_SAFE = "/~!$&'()*+,;=:@"
 
 
 def describe(environ: Mapping[str, Any], options: ThemeOptions) -> dict[str, Any]:
-    """The environ keys that diazo's rules know: path, query, host, scheme."""
+    """The environ keys for diazo's rules: path, query, host, scheme.
+
+    :param environ: the request.
+    :param options: of the middleware.
+    """
     path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
     host = environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
     return {
@@ -31,18 +35,30 @@ def describe(environ: Mapping[str, Any], options: ThemeOptions) -> dict[str, Any
 
 
 def own_values(environ: Mapping[str, Any], options: ThemeOptions) -> str:
-    """What of a themed page depends on the request beyond its URL."""
+    """The values of a request that a themed page depends on beyond its URL.
+
+    :param environ: the request.
+    :param options: ``environ_param_map`` names them.
+    :returns: text that is equal for equal values.
+    """
     return repr([environ.get(key) for key, _ in options.environ_param_map])
 
 
 def vary_by(options: ThemeOptions) -> list[str]:
-    """The request headers that parameters are taken from."""
+    """The names of the request headers that parameters are taken from, for ``Vary``.
+
+    :param options: ``environ_param_map`` names them.
+    """
     keys = [key for key, _ in options.environ_param_map if key.startswith("HTTP_")]
     return [key[5:].replace("_", "-").title() for key in keys if key != "HTTP_HOST"]
 
 
 def xslt_params(environ: Mapping[str, Any], options: ThemeOptions) -> dict[str, Any]:
-    """The parameters of one transformation, quoted for XSLT."""
+    """The parameters of one transformation, quoted for XSLT.
+
+    :param environ: the request.
+    :param options: ``environ_param_map``, ``params`` and ``unquoted_params``.
+    """
     found: dict[str, Any] = {}
     for key, name in (*DOCUMENT_PARAMS.items(), *options.environ_param_map):
         if key in environ:

@@ -1,9 +1,9 @@
-"""Names and comments of a theme that XSLT cannot say, kept safe through the compilation.
+"""Names and comments of a theme that XSLT cannot hold, replaced while it is compiled.
 
 A theme becomes a stylesheet, which is XML. ``@click``, ``:class``, ``v-on:submit``,
 ``*ngIf``, an undeclared ``xlink:href`` and ``<!-- a -- b -->`` are fine HTML and no XML;
-diazo stops at them. Each is compiled as a token that no visitor can know, and the token
-is replaced in the page that was written.
+diazo fails on them. Each is compiled as a random token, which no visitor can know, and
+the token is replaced in the page after it was written.
 """
 
 from __future__ import annotations
@@ -27,10 +27,14 @@ class Protection:
     def __init__(self) -> None:
         self._prefix = f"wsgiproxy-{secrets.token_hex(12)}-"
         self._tokens: dict[str, str] = {}
+        self._known: dict[str, str] = {}
         self._pattern = re.compile(re.escape(self._prefix.encode()) + rb"\d+z")
 
     def apply(self, theme: bytes) -> bytes:
-        """The theme, UTF-8 HTML, with tokens in place of what XSLT cannot say."""
+        """The theme with tokens in place of what XSLT cannot hold.
+
+        :param theme: UTF-8 HTML.
+        """
         root = etree.fromstring(theme, etree.HTMLParser(encoding="utf-8", no_network=True))
         if root is None:
             return theme
@@ -44,21 +48,26 @@ class Protection:
         return serialise(root.getroottree(), "utf-8", root.getroottree().docinfo.doctype or None)
 
     def undo(self, page: bytes) -> bytes:
-        """The page with everything in its place again."""
+        """The page with the names and comments in place of their tokens.
+
+        :param page: as it was written.
+        """
         if not self._tokens:
             return page
         return self._pattern.sub(lambda m: self._tokens[m[0].decode()].encode(), page)
 
     def neutral(self, stylesheet: bytes) -> bytes:
-        """The stylesheet without what is random in it, to be hashed."""
+        """The stylesheet without its random tokens, to be hashed.
+
+        :param stylesheet: as XML.
+        """
         return self.undo(stylesheet)
 
     def _token(self, content: str) -> str:
-        for token, known in self._tokens.items():
-            if known == content:
-                return token
-        token = f"{self._prefix}{len(self._tokens)}z"
-        self._tokens[token] = content
+        token = self._known.get(content)
+        if token is None:
+            token = self._known[content] = f"{self._prefix}{len(self._tokens)}z"
+            self._tokens[token] = content
         return token
 
     def _protect_node(self, node: Any) -> None:
@@ -69,7 +78,7 @@ class Protection:
         elif isinstance(node.tag, str):
             if not _is_name(node.tag):
                 node.tag = self._token(node.tag)
-            bad = [name for name in node.attrib if not _is_known(name, node)]
+            bad = {name for name in node.attrib if not _is_known(name, node)}
             if bad:
                 kept = [(name, value) for name, value in node.attrib.items()]
                 node.attrib.clear()

@@ -1,17 +1,18 @@
-"""The request as the wrapped application gets it, and what to make of its answer.
+"""The request as the wrapped application gets it, and its conditions.
 
-Three things differ from what the client sent: ``Accept-Encoding`` names only what can be
-read here, conditions are put in terms of the application's own validators, and ``Range``
-is left out where a page is asked for.
+It differs from the client's in three things: ``Accept-Encoding`` names only codings that can
+be read here, conditions have the application's own validators, and ``Range`` is left out
+where the client accepts HTML.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .body import offer
+from .codings import offer
+from .etags import asks_for, is_mixed, matches, timestamp, unmix
+from .fields import Headers, find
 from .params import describe
-from .validators import Headers, asks_for, find, matches, timestamp, unmix
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -22,10 +23,10 @@ __all__ = ["Conditions", "outgoing"]
 
 
 class Conditions:
-    """What the client knows already.
+    """The conditions of a request: what the client has in its cache.
 
     :param environ: the client's request.
-    :param tag: the tag of the theme in use; ``None`` if 304 is never an answer.
+    :param tag: the tag of the theme in use; ``None`` if there is never a 304.
     :param modified: when the theme was compiled, in seconds since the epoch; ``None`` if
         a themed page has no date.
     """
@@ -40,10 +41,10 @@ class Conditions:
         self._modified = modified
 
     def upstream_etags(self) -> list[str]:
-        """The tags the application may answer 304 to.
+        """The tags for which the application may answer 304.
 
-        Ours, if they are of the theme in use, as the application gave them; foreign ones
-        only where no page is asked for: a page that carries one was never themed.
+        Tags of the theme in use, as the application gave them; others only where no page is
+        asked for: a page with such a tag was never themed.
         """
         kept = []
         for etag in self.etags:
@@ -60,13 +61,17 @@ class Conditions:
 
     @property
     def were_changed(self) -> bool:
-        """Whether the application was asked something else than the client asked us."""
+        """Whether the application gets other conditions than the client sent."""
         if self.has_etags:
             return self.upstream_etags() != self.etags
         return self.since is not None and not self.may_ask_since()
 
     def are_met(self, status: str, headers: Headers) -> bool:
-        """Whether the answer is what the client has (RFC 9110 section 13.2.2)."""
+        """Whether the response is what the client has (RFC 9110, section 13.2.2).
+
+        :param status: such as ``200 OK``.
+        :param headers: as they go to the client.
+        """
         if not self._may_304 or not status.startswith("200"):
             return False
         if self.has_etags:
@@ -78,7 +83,12 @@ class Conditions:
 def outgoing(
     environ: WSGIEnvironment, conditions: Conditions, options: ThemeOptions
 ) -> WSGIEnvironment:
-    """The environ for the application; the client's stays as it is."""
+    """The environ for the application.
+
+    :param environ: the client's request; left as it is.
+    :param conditions: of that request.
+    :param options: of the middleware.
+    """
     asked: dict[str, Any] = dict(environ) | describe(environ, options)
     if "HTTP_ACCEPT_ENCODING" in asked:
         asked["HTTP_ACCEPT_ENCODING"] = offer(asked["HTTP_ACCEPT_ENCODING"])
@@ -87,7 +97,7 @@ def outgoing(
         if not conditions.may_ask_since():
             asked.pop("HTTP_IF_MODIFIED_SINCE", None)
     for key in ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH"):
-        if "~t" in asked.get(key, ""):
+        if is_mixed(asked.get(key, "")):
             asked[key] = ", ".join(unmix(etag)[0] for etag in asks_for(asked[key]))
     # RFC 9110 section 13.1.5: a part must fit what the client has, a themed page perhaps
     if conditions.wants_page or unmix(asked.get("HTTP_IF_RANGE", ""))[1] is not None:
@@ -97,7 +107,7 @@ def outgoing(
 
 
 def _set(environ: WSGIEnvironment, key: str, etags: list[str]) -> None:
-    """Put a condition in other words; those that say the same stay byte for byte."""
+    """Replace the tags of a condition; a field with the same tags stays as it is."""
     if key not in environ or asks_for(environ[key]) == etags:
         return
     if etags:

@@ -88,7 +88,7 @@ class ThemeOptions(Options):
     doctype: str | None = option(None, TEXT, "the doctype, in place of <!DOCTYPE html>")
     content_type: str | None = option(None, TEXT, "Content-Type of themed pages: text/html")
     charset: str = option("UTF-8", TEXT, "the character encoding of themed pages")
-    filter_xpath: bool = option(False, BOOLEAN, "answer ?;filter_xpath= with a part of the page")
+    filter_xpath: bool = option(False, BOOLEAN, "serve a part of the page for ?;filter_xpath=")
     ignored_extensions: tuple[str, ...] = option(
         _EXTENSIONS, NAMES, "paths that end so are never touched"
     )

@@ -1,4 +1,4 @@
-"""The theme that serves now: compiled at start, and again when its files change."""
+"""The theme in use: compiled at start, and again when its files change."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
 from .compile import Compiled, app_reader, compile_all
-from .sources import Library, stamp
+from .source_reader import SourceReader, stamp
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -25,8 +25,10 @@ _INTERVAL = 1.0
 
 
 class ThemeStore:
-    """Holds the compiled theme; its methods may be called by any number of threads.
+    """Holds the compiled theme; any number of threads may call its methods.
 
+    :param app: the wrapped application.
+    :param options: of the middleware.
     :raises ConfigurationError: at once, if rules or theme cannot be compiled; with
         ``read_app`` they are compiled at the first request, when there is an
         application to ask.
@@ -53,17 +55,18 @@ class ThemeStore:
         return self._is_callable
 
     def current(self) -> Compiled | None:
-        """The theme to use; ``None`` only while there never was one (``read_app``).
+        """The theme to use; ``None`` only before the first that compiles (``read_app``).
 
-        With a callable theme: the rules alone, for what they say of themselves.
+        With a callable theme: the rules alone, which tell what pages depend on.
         """
         self._refresh()
         return self._compiled
 
     def of_text(self, text: str) -> Compiled:
-        """The rules compiled with the text that a theme callable gave.
+        """The rules compiled with the text of a theme callable.
 
-        :raises ConfigurationError: if they do not go together.
+        :param text: the theme's markup.
+        :raises ConfigurationError: if they cannot be compiled together.
         """
         with self._lock:
             found = self._texts.get(text)
@@ -115,9 +118,9 @@ class ThemeStore:
             log.info("the theme was compiled again")
 
     def _compile(self, theme: Any) -> Compiled:
-        reader = app_reader(self._app, self._options)
-        library = Library(self._options.read_network, self._options.max_size, reader)
+        ask = app_reader(self._app, self._options)
+        reader = SourceReader(self._options.read_network, self._options.max_size, ask)
         try:
-            return compile_all(self._options, self._app, theme, library)
+            return compile_all(self._options, self._app, theme, reader)
         finally:
-            self._seen = self._seen | library.seen
+            self._seen = self._seen | reader.seen

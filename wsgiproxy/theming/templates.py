@@ -1,9 +1,8 @@
 """Themes that are templates: of Django, of Jinja2, or of anything that makes text.
 
-Each function gives a callable for ``ThemeMiddleware(..., theme=...)``. A template that
-makes the same text for all visitors is compiled once; for each text it makes anew, the
-rules are compiled again (some ten milliseconds), so put what differs from visitor to
-visitor in few places, or in XSLT parameters.
+Each function returns a callable for ``ThemeMiddleware(..., theme=...)``. Rules are compiled
+once for each different text that a template gives (about ten milliseconds), so keep what
+differs between visitors in few places, or in XSLT parameters.
 """
 
 from __future__ import annotations

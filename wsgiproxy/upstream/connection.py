@@ -1,4 +1,4 @@
-"""The socket of a connection to an upstream, read and written with deadlines."""
+"""A connection to an upstream, read and written with deadlines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from ..errors import ClientGone, UpstreamBroken, UpstreamTimeout
 
-__all__ = ["BLOCK", "ClientWatch", "Wire"]
+__all__ = ["BLOCK", "ClientWatch", "Connection"]
 
 #: The largest block read or written at once, in bytes.
 BLOCK = 65536
@@ -51,25 +51,38 @@ class ClientWatch(Protocol):
         """Whether it has left by now."""
 
 
-class Wire:
-    """A connected socket, read and written with a timeout in seconds.
+class Connection:
+    """A connected socket, read and written with a timeout.
 
+    :param sock: owned by the connection from now on.
+    :param timeout: the longest wait for bytes in seconds; ``None`` for no limit.
     :ivar client: the client, if it can be watched: while the upstream is silent, a client that
         leaves ends the wait.
     :ivar received: whether any byte has come since it was last set to false.
+    :ivar expires: when the upstream will have closed it if it stays idle (monotonic, seconds).
 
     A plain socket reads with the kernel's own timeout and is polled only after that; under
     16 busy threads each system call less is worth as much as all the code around it. TLS
     and gevent's sockets do not block and are polled first.
     """
 
-    __slots__ = ("_ahead", "_is_plain", "_taken", "client", "received", "sock", "timeout")
+    __slots__ = (
+        "_ahead",
+        "_is_plain",
+        "_taken",
+        "client",
+        "expires",
+        "received",
+        "sock",
+        "timeout",
+    )
 
     def __init__(self, sock: socket.socket, timeout: float | None) -> None:
         self.sock = sock
         self.timeout = timeout
         self.client: ClientWatch | None = None
         self.received = False
+        self.expires: float | None = None
         self._ahead: bytes | None = None
         self._taken = 0  # bytes read off the socket in all
         self._is_plain = type(sock) is _PLAIN and bool(_DONTWAIT) and sock.fileno() >= 0
@@ -79,11 +92,34 @@ class Wire:
             interval = struct.pack("ll", int(first), int(first % 1 * 1e6) or 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, interval)
 
+    def close(self) -> None:
+        """Close the socket."""
+        self.sock.close()
+
+    # -- lent to the relay
+
+    def lend(self, move: Callable[[socket.socket], socket.socket]) -> socket.socket:
+        """The socket, for somebody who reads it without blocking until :meth:`reclaim`.
+
+        :param move: may give the connection another descriptor, and returns that.
+        """
+        self.sock = move(self.sock)
+        return self.sock
+
+    def reclaim(self) -> None:
+        """Have the socket back, and count what was read off it meanwhile."""
+        if self.sock.fileno() < 0:
+            return
+        self.sock.setblocking(self._is_plain)
+        if not self._poll(_READ, 0):
+            self._taken = self._count() or 0
+
     # -- reading
 
     def receive(self, stage: str, deadline: float | None = None) -> bytes:
         """What has arrived, waiting for the first byte; ``b""`` at the end.
 
+        :param stage: of the exchange, for the error.
         :param deadline: the time (monotonic, seconds) that ends the wait, if sooner.
         :raises UpstreamTimeout, UpstreamBroken, ClientGone: as they say.
         """
@@ -91,7 +127,8 @@ class Wire:
             data, self._ahead = self._ahead, None
             self.received = self.received or bool(data)
             return data
-        if deadline is not None and time.monotonic() >= deadline:
+        # The first wait is within its time; what drips in after it may not be.
+        if deadline is not None and self.received and time.monotonic() >= deadline:
             raise UpstreamTimeout(f"not complete after {self.timeout} s", stage=stage)
         if not self._is_plain and not self._is_pending():
             self._wait(_READ, self._left(deadline), stage)
@@ -111,9 +148,9 @@ class Wire:
                 self.received = True if data else self.received
                 return data
 
-    def is_there(self, seconds: float) -> bool:
+    def wait(self, seconds: float) -> bool:
         """Whether something arrives, or the end does, within so many seconds."""
-        if self._ahead is not None or self.received or self._is_pending():
+        if self._ahead is not None or self._is_pending():
             return True
         if not self._is_plain or seconds < FIRST_WAIT:
             return bool(self._poll(_READ, seconds))
@@ -124,7 +161,7 @@ class Wire:
         except OSError:
             self._ahead = b""
         self._taken += len(self._ahead)
-        self.received = bool(self._ahead)
+        self.received = self.received or bool(self._ahead)
         return True
 
     def has_answered(self) -> bool:
@@ -157,15 +194,12 @@ class Wire:
         """
         if self._ahead is not None:
             return False
+        if self.expires is not None and time.monotonic() >= self.expires:
+            return False
         count = self._count()
         if count is not None:
             return count == self._taken
         return not self._is_pending() and not self._poll(_READ, 0)
-
-    def recount(self) -> None:
-        """Have what others have read off the socket count as taken."""
-        if not self._poll(_READ, 0):
-            self._taken = self._count() or 0
 
     def _count(self) -> int | None:
         """Bytes received since the connection began; -1 if it is closing, ``None`` if unknown."""

@@ -1,27 +1,76 @@
-"""urllib3's connection pools, with a lighter queue, unix sockets and one tree of errors."""
+"""Opening connections: urllib3 resolves, connects and verifies; failures get our names."""
 
 from __future__ import annotations
 
-import queue
 import socket
 import ssl
-from collections import deque
-from typing import Any
+from collections.abc import Callable
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    NameResolutionError,
+    NewConnectionError,
+)
 
 from ..errors import ConfigurationError, ExchangeError, UpstreamTimeout, UpstreamUnreachable
-from .connection import Wire
 
-__all__ = ["connect_error", "tcp_pool", "tls_context", "unix_pool"]
+__all__ = ["Dial", "connect_error", "dial_tcp", "dial_unix", "tls_context"]
+
+#: Opens one connection; raises UpstreamUnreachable or UpstreamTimeout.
+Dial = Callable[[], socket.socket]
 
 
-def connect_error(error: Exception, url: str) -> ExchangeError:
+def dial_tcp(host: str, port: int, tls: ssl.SSLContext | None, timeout: float | None) -> Dial:
+    """A dialer to a host.
+
+    :param host: a name or an address, IPv6 in brackets or without.
+    :param tls: how to verify; ``None`` for a plain connection.
+    :param timeout: seconds for each address that the name has, and for TLS.
+    """
+    host = host.strip("[]")
+
+    def dial() -> socket.socket:
+        conn: HTTPConnection
+        if tls is None:
+            conn = HTTPConnection(host, port, timeout=timeout)
+        else:
+            conn = HTTPSConnection(host, port, timeout=timeout, ssl_context=tls)
+        try:
+            conn.connect()
+        except (HTTPError, OSError, ValueError) as error:
+            conn.close()
+            raise connect_error(error) from error
+        # The object is done with: what goes over the socket is written and read by us.
+        sock, conn.sock = conn.sock, None
+        assert sock is not None, "connect() makes it or raises"
+        return sock
+
+    return dial
+
+
+def dial_unix(path: str, timeout: float | None) -> Dial:
+    """A dialer to the unix socket at ``path``; ``timeout`` in seconds."""
+
+    def dial() -> socket.socket:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.settimeout(timeout)
+        try:
+            sock.connect(path)
+        except OSError as error:
+            sock.close()
+            raise connect_error(error) from error
+        return sock
+
+    return dial
+
+
+def connect_error(error: Exception) -> ExchangeError:
     """The one place where failures to connect get their names."""
     cause = error.__cause__ or error.__context__
-    detail = f"{url}: {error}"
+    detail = _in_words(error)
     if isinstance(error, NameResolutionError):
         return UpstreamUnreachable(detail, stage="connect", error="dns_error")
     if isinstance(error, NewConnectionError):  # a subclass of ConnectTimeoutError
@@ -39,103 +88,28 @@ def connect_error(error: Exception, url: str) -> ExchangeError:
     return UpstreamUnreachable(detail, stage="connect")
 
 
-class _Stack:
-    """The idle connections: the part of ``queue.LifoQueue`` that urllib3 uses, lock-free.
-
-    The last one used is the next one taken, so that idle ones grow old and are closed.
-    """
-
-    def __init__(self, maxsize: int) -> None:
-        self._idle: deque[Any] = deque()
-        self._maxsize = maxsize
-
-    def put(self, conn: Any, block: bool = True) -> None:
-        if conn is None:  # urllib3 fills new queues with places for connections
-            return
-        if len(self._idle) < self._maxsize:
-            self._idle.append(conn)
-        else:
-            conn.close()
-
-    def get(self, block: bool = True, timeout: float | None = None) -> Any:
-        try:
-            return self._idle.pop()
-        except IndexError:
-            raise queue.Empty from None
-
-
-_QueueClass: Any = _Stack
-
-
-class _Checked:
-    """How a pool asks whether an idle connection may be used: one look, no waiting."""
-
-    sock: socket.socket | None
-    wire: Wire
-
-    @property
-    def is_connected(self) -> bool:
-        return self.sock is not None and self.wire.is_quiet()
-
-
-class _HttpConnection(_Checked, HTTPConnection):
-    pass
-
-
-class _HttpsConnection(_Checked, HTTPSConnection):
-    pass
-
-
-class _HttpPool(urllib3.HTTPConnectionPool):
-    QueueCls = _QueueClass
-    ConnectionCls = _HttpConnection
-
-
-class _HttpsPool(urllib3.HTTPSConnectionPool):
-    QueueCls = _QueueClass
-    ConnectionCls = _HttpsConnection
-
-
-class _UnixConnection(_HttpConnection):
-    path: str = ""
-
-    def _new_conn(self) -> socket.socket:
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        sock.settimeout(self.timeout if isinstance(self.timeout, (int, float)) else None)
-        try:
-            sock.connect(self.path)
-        except OSError:
-            sock.close()
-            raise
-        return sock
-
-
-class _UnixPool(_HttpPool):
-    def __init__(self, path: str, **options: Any) -> None:
-        super().__init__("localhost", **options)
-        connection: Any = type("UnixConnection", (_UnixConnection,), {"path": path})
-        self.ConnectionCls = connection
-
-
-def unix_pool(path: str, **settings: Any) -> urllib3.HTTPConnectionPool:
-    """A pool of connections to the unix socket at ``path``."""
-    return _UnixPool(path, **settings)
-
-
-def tcp_pool(
-    host: str, port: int | None, tls: ssl.SSLContext | None, **settings: Any
-) -> urllib3.HTTPConnectionPool:
-    """A pool of connections to a host, over TLS if there is a context for it."""
-    if tls is None:
-        return _HttpPool(host, port, **settings)
-    return _HttpsPool(host, port, ssl_context=tls, **settings)
+def _in_words(error: Exception) -> str:
+    """What went wrong, as the system says it: urllib3's text names its own classes."""
+    if isinstance(error, ConnectTimeoutError) and not isinstance(error, NewConnectionError):
+        return "no connection in time"
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and not isinstance(seen, HTTPError):
+            if isinstance(seen, ssl.SSLCertVerificationError):
+                return f"certificate not accepted: {seen.verify_message}"
+            return seen.strerror or str(seen) or "no connection in time"
+        seen = seen.__cause__ or seen.__context__
+    return str(error)
 
 
 def tls_context(
     verify: bool, ca: str | None, client_cert: str | None, client_key: str | None
 ) -> ssl.SSLContext:
-    """Verified against the system's authorities, or those in the file ``ca`` instead.
+    """How an https upstream is verified, and what it is shown.
 
+    :param verify: whether to check its certificate: against the system's authorities, or
+        those in the file ``ca`` instead.
+    :param client_cert: the file of our own certificate, ``client_key`` its key.
     :raises ConfigurationError: for a file that cannot be loaded.
     """
     name, path = "ca", ca

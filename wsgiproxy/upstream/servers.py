@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import queue
+import os
 import re
 import time
+import weakref
+from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-import urllib3
-from urllib3.exceptions import HTTPError
-
-from ..errors import (
-    ConfigurationError,
-    ExchangeError,
-    NoUpstream,
-    UpstreamTimeout,
-    UpstreamUnreachable,
-)
+from ..errors import ConfigurationError, ExchangeError, NoUpstream
 from ..settings import kinds
 from ..settings.options import Options, check_names, option
-from .connection import Wire
-from .dialer import connect_error, tcp_pool, tls_context, unix_pool
+from .connection import Connection
+from .dialer import dial_tcp, dial_unix, tls_context
 from .exchange import Exchange
 
 __all__ = ["Server", "Upstream", "UpstreamOptions"]
@@ -37,10 +30,12 @@ class UpstreamOptions(Options):
     """How the servers of an upstream are reached."""
 
     connect_timeout: float | None = option(
-        5.0, kinds.SECONDS, "wait at most this long for a connection"
+        5.0, kinds.SECONDS, "longest wait for a connection to be made"
     )
     read_timeout: float | None = option(
-        60.0, kinds.SECONDS, "wait at most this long for the head, and for each next byte"
+        60.0,
+        kinds.SECONDS,
+        "longest wait for the response head, and between two reads of the body",
     )
     pool_size: int = option(128, kinds.COUNT, "keep at most this many idle connections a server")
     verify: bool = option(True, kinds.BOOLEAN, "check the certificate of an https upstream")
@@ -55,11 +50,6 @@ class UpstreamOptions(Options):
     fail_timeout: float = option(
         10.0, kinds.SECONDS, "leave a server that is down alone for this long"
     )
-
-    def for_pool(self) -> dict[str, Any]:
-        """The settings of a pool of urllib3's."""
-        timeout = urllib3.Timeout(connect=self.connect_timeout, read=self.read_timeout)
-        return {"timeout": timeout, "maxsize": self.pool_size, "retries": False}
 
     def tls_context(self) -> Any:
         """How the certificates of an https upstream are checked; files are read now."""
@@ -80,7 +70,7 @@ class Upstream:
     """
 
     def __init__(self, urls: str | Iterable[str], **options: Any) -> None:
-        check_names(options, UpstreamOptions.table(), "Upstream")
+        check_names(options, UpstreamOptions.names(), "Upstream")
         self.options = UpstreamOptions(**options)
         self.urls = tuple(urls.split()) if isinstance(urls, str) else tuple(urls)
         if not self.urls:
@@ -91,107 +81,141 @@ class Upstream:
     def __repr__(self) -> str:
         return f"Upstream({', '.join(map(repr, self.urls))})"
 
-    def connect(self) -> Exchange:
-        """An exchange on a connection, pooled or new, to the server whose turn it is.
+    def candidates(self) -> Iterator[Server]:
+        """The servers to try for one request, in their order.
 
         :raises NoUpstream: if every server is down for now.
-        :raises UpstreamUnreachable, UpstreamTimeout: if the last one tried failed.
         """
-        failure: ExchangeError | None = None
-        for server in self._candidates():
-            try:
-                return server.connect()
-            except (UpstreamUnreachable, UpstreamTimeout) as error:
-                failure = error
-        raise failure or NoUpstream(
-            f"every server of {self!r} is down",
-            stage="connect",
-            retry_after=int(self.options.fail_timeout) or 1,
-        )
+        if len(self.servers) == 1:  # nothing to choose from: trying beats refusing
+            return iter(self.servers)
+        return self._in_turn()
+
+    def _in_turn(self) -> Iterator[Server]:
+        turn = next(self._turn)
+        now = time.monotonic()
+        is_any = False
+        for place in range(len(self.servers)):
+            server = self.servers[(turn + place) % len(self.servers)]
+            if server.down_until <= now:
+                is_any = True
+                yield server
+        if not is_any:
+            raise NoUpstream(
+                f"every server of {self!r} is down",
+                stage="connect",
+                retry_after=int(self.options.fail_timeout) or 1,
+            )
 
     def close(self) -> None:
         """Close the idle connections."""
         for server in self.servers:
             server.close()
 
-    def _candidates(self) -> Iterator[Server]:
-        if len(self.servers) == 1:  # nothing to choose from: trying beats refusing
-            yield self.servers[0]
-            return
-        turn = next(self._turn)
-        now = time.monotonic()
-        for place in range(len(self.servers)):
-            server = self.servers[(turn + place) % len(self.servers)]
-            if server.down_until <= now:
-                yield server
+
+#: Every server of the process, whose connections a forked child must not share.
+_servers: weakref.WeakSet[Server] = weakref.WeakSet()
 
 
 class Server:
-    """One server of an upstream and its pool of connections."""
+    """One server of an upstream, with its idle connections.
+
+    :param url: see :class:`Upstream`.
+    :ivar netloc: what the ``Host`` header says to it.
+    :ivar origin: ``scheme://host[:port]`` of the same.
+    :ivar origins: ``host[:port]`` spellings by which it may mean itself.
+    :ivar base: the path before every path that is sent, without a last slash.
+    """
 
     def __init__(self, url: str, options: UpstreamOptions) -> None:
         self.url = url
         self.options = options
         self.down_until = 0.0
         self._fails = 0
+        # The last one used is the next one taken, so that those too many grow old and are closed.
+        self._idle: deque[Connection] = deque()
+        timeout = options.connect_timeout
         if url.startswith("unix:"):
             path, _, base = url[5:].partition(":")
-            self.scheme, self.host, self.base = "http", "localhost", _base(base, url)
-            self.path: str | None = "/" + path.lstrip("/")
-            pool = unix_pool(self.path, **options.for_pool())
+            self.scheme, host, self.base = "http", "localhost", _base(base, url)
+            self._dial = dial_unix("/" + path.lstrip("/"), timeout)
+            self.netloc, port = host, 80
         else:
-            self.scheme, self.host, port, self.base = _split_url(url)
-            self.path = None
+            self.scheme, host, given, self.base = _split_url(url)
+            port = given or (443 if self.scheme == "https" else 80)
             tls = options.tls_context() if self.scheme == "https" else None
-            pool = tcp_pool(self.host, port, tls, **options.for_pool())
-        self.pool: urllib3.HTTPConnectionPool = pool
-        assert pool.pool is not None, "only a closed pool has no queue"
-        self._idle = pool.pool
-        #: What the Host header says to it, and the names it may call itself by.
-        self.netloc = self.host if self.path else _netloc(self.scheme, self.host, pool.port)
-        self.origins = _own_origins(self.scheme, self.host, pool.port, self.netloc)
+            self._dial = dial_tcp(host, port, tls, timeout)
+            self.netloc = _netloc(self.scheme, host, port)
+        self.origin = f"{self.scheme}://{self.netloc}"
+        self.origins = _own_origins(self.scheme, host, port, self.netloc)
+        _servers.add(self)
+        weakref.finalize(self, _close_all, self._idle)
 
     def connect(self) -> Exchange:
-        """An exchange on a pooled connection, or on a new one.
+        """An exchange on an idle connection, or on a new one.
+
+        :raises UpstreamUnreachable, UpstreamTimeout: and counts the failure.
+        """
+        while True:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                return self.open()
+            if connection.is_quiet():
+                return Exchange(self, connection, reused=True)
+            connection.close()
+
+    def open(self) -> Exchange:
+        """An exchange on a connection that is new for certain.
 
         :raises UpstreamUnreachable, UpstreamTimeout: and counts the failure.
         """
         try:
-            conn: Any = self._idle.get(block=False)
-        except queue.Empty:
-            return self.open()
-        if conn.is_connected:
-            return Exchange(self, conn, reused=True)
-        conn.close()
-        return self.open(conn)
-
-    def open(self, conn: Any = None) -> Exchange:
-        """An exchange on a connection that is new for certain."""
-        conn = conn or self.pool._new_conn()
-        try:
-            conn.connect()
-        except (HTTPError, OSError, ValueError) as error:
-            conn.close()
+            sock = self._dial()
+        except ExchangeError as error:
             self._failed()
-            raise connect_error(error, self.url) from error
+            error.upstream = self.url
+            raise
         self._fails = 0
-        conn.wire = Wire(conn.sock, self.options.read_timeout)
-        return Exchange(self, conn, reused=False)
+        return Exchange(self, Connection(sock, self.options.read_timeout), reused=False)
 
-    def take_back(self, conn: Any) -> None:
-        """Keep a connection for the next request."""
-        self._idle.put(conn)
+    def take_back(self, connection: Connection) -> None:
+        """Keep a connection for the next request, unless there are enough."""
+        if len(self._idle) < self.options.pool_size:
+            self._idle.append(connection)
+        else:
+            connection.close()
 
     def close(self) -> None:
         """Close the idle connections; new ones are made as needed."""
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self._idle.get(block=False).close()
+        _close_all(self._idle)
+
+    def after_fork(self) -> None:
+        """In a forked child: leave the parent's connections to the parent.
+
+        Two processes on one connection would get each other's responses. Closing our copies
+        of the descriptors says nothing to the upstream.
+        """
+        self.close()
 
     def _failed(self) -> None:
         self._fails += 1
         if self._fails >= self.options.max_fails:
             self.down_until = time.monotonic() + self.options.fail_timeout
+
+
+def _close_all(idle: deque[Connection]) -> None:
+    with contextlib.suppress(IndexError):
+        while True:
+            idle.pop().close()
+
+
+def _after_fork() -> None:
+    for server in _servers:
+        server.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _split_url(url: str) -> tuple[str, str, int | None, str]:
@@ -224,12 +248,12 @@ def _base(path: str, url: str) -> str:
     return path.rstrip("/")
 
 
-def _netloc(scheme: str, host: str, port: int | None) -> str:
+def _netloc(scheme: str, host: str, port: int) -> str:
     default = 443 if scheme == "https" else 80
-    return host if port in (None, default) else f"{host}:{port}"
+    return host if port == default else f"{host}:{port}"
 
 
-def _own_origins(scheme: str, host: str, port: int | None, netloc: str) -> frozenset[str]:
+def _own_origins(scheme: str, host: str, port: int, netloc: str) -> frozenset[str]:
     """``host[:port]`` spellings by which this server may mean itself in a URL."""
     names = {netloc, f"{host}:{port}"}
     if host in _LOOPBACK:

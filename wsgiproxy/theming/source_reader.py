@@ -13,9 +13,10 @@ from urllib.request import url2pathname, urlopen
 from lxml import etree
 
 from ..errors import ConfigurationError
-from .body import to_utf8
+from .charset import to_utf8
+from .markup import mend_theme
 
-__all__ = ["NETWORK", "OURS", "CompileResolver", "Document", "Library", "stamp"]
+__all__ = ["NETWORK", "OURS", "CompileResolver", "Document", "SourceReader", "stamp"]
 
 #: Before a network URL: one that is fetched here and not by diazo, which has no limits.
 OURS = "wsgiproxy+"
@@ -24,7 +25,11 @@ _NETWORK_SECONDS = 10.0
 
 
 class Document(BytesIO):
-    """A text with a place: lxml takes its ``name`` for the base of relative URLs."""
+    """The text of a file, with the file's name as lxml's base of relative URLs.
+
+    :param content: the text.
+    :param name: path or URL.
+    """
 
     def __init__(self, content: bytes, name: str) -> None:
         super().__init__(content)
@@ -32,7 +37,11 @@ class Document(BytesIO):
 
 
 def stamp(path: str) -> tuple[int, int, int] | None:
-    """What changes when a file does; ``None`` for a file that cannot be read."""
+    """A value that changes when the file does.
+
+    :param path: of the file.
+    :returns: ``None`` for a file that cannot be read.
+    """
     try:
         status = os.stat(path)
     except OSError:
@@ -40,8 +49,8 @@ def stamp(path: str) -> tuple[int, int, int] | None:
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 
-class Library:
-    """Reads what one compilation needs and remembers it.
+class SourceReader:
+    """Reads what one compilation needs, and records which files that was.
 
     :param read_network: whether http, https and ftp URLs may be fetched.
     :param max_size: bytes, the limit for what comes from network or application.
@@ -71,8 +80,9 @@ class Library:
             raise ConfigurationError(f"{name} {source!r} cannot be read: {error}") from None
 
     def fetch(self, url: str) -> Document:
-        """Read a URL or path, relative ones beside the working directory.
+        """Read a URL or path, relative ones from the working directory.
 
+        :param url: ``file://``, ``python://``, a network URL, or a path.
         :raises OSError: if it cannot be read or may not be.
         """
         if url.startswith(NETWORK):
@@ -95,9 +105,10 @@ class Library:
 
 
 def local_path(url: str) -> str:
-    """The path that a ``file://`` or ``python://`` URL, or a plain path, stands for.
+    """The path that a URL stands for.
 
-    :raises OSError: for other schemes and packages that are not there.
+    :param url: ``file://``, ``python://package/file``, or a plain path.
+    :raises OSError: for other schemes and packages that do not exist.
     """
     parts = urlsplit(url)
     if parts.scheme == "file":
@@ -113,20 +124,31 @@ def local_path(url: str) -> str:
 
 
 class CompileResolver(etree.Resolver):  # type: ignore[misc]  # lxml carries no types
-    """The one way to a document while rules and theme are compiled.
+    """Reads every document while rules and theme are compiled.
 
     There is a single resolver on purpose: lxml asks several in no certain order.
+
+    :param reader: reads the files.
+    :param protect: takes out of a theme what XSLT cannot hold; ``None`` for rules.
     """
 
-    def __init__(self, library: Library, protect: Callable[[bytes], bytes] | None = None) -> None:
-        self._library = library
+    def __init__(
+        self, reader: SourceReader, protect: Callable[[bytes], bytes] | None = None
+    ) -> None:
+        self._reader = reader
         self._protect = protect
 
     def resolve(self, url: str, pubid: str | None, context: object) -> object:
-        """Called by lxml for each document; what it raises ends the compilation."""
+        """Read one document; lxml calls this.
+
+        :param url: as rules or theme have it.
+        :param pubid: not used.
+        :param context: lxml's.
+        :raises OSError: ends the compilation.
+        """
         if url.startswith("file:///__diazo"):
             return None
-        content = self._library.fetch(url.removeprefix(OURS)).getvalue()
+        content = self._reader.fetch(url.removeprefix(OURS)).getvalue()
         if self._protect is not None:
-            content = self._protect(to_utf8(content, None))
+            content = mend_theme(self._protect(mend_theme(to_utf8(content, None))))
         return self.resolve_string(content, context, base_url=url)

@@ -1,32 +1,40 @@
-"""Asking the application, and holding its answer back only while it may be themed."""
+"""A response of the application, held back only while it may be themed (PEP 3333)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
-from .validators import Headers
+from .fields import Headers
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-__all__ = ["Exchange", "Rest", "Verdict"]
+__all__ = ["HeldResponse", "Rest", "Verdict"]
 
 #: What becomes of a body: passed on as it comes, held to be themed, or not wanted.
 Verdict = Literal["pass", "hold", "discard"]
 
 
-class Exchange:
-    """One answer of the application on its way to the server (PEP 3333).
+class HeldResponse:
+    """A response of the application that is held back while it may be themed (PEP 3333).
 
     :param start_response: the server's.
-    :param judge: called with this exchange when status and headers are there; may change
-        ``status`` and ``headers``, and says what becomes of the body.
+    :param judge: called with this response when status and headers are there; may change
+        ``status`` and ``headers``, and decides what becomes of the body.
     :param max_size: bytes; a held body that grows larger is passed on after all.
+
+    ::
+
+        held = HeldResponse(start_response, lambda held: "hold", 1 << 20)
+        passed = held.ask(app, environ)
+        if passed is None:
+            held.headers.append(("Content-Length", str(len(held.body))))
+            held.start()
     """
 
     def __init__(
-        self, start_response: StartResponse, judge: Callable[[Exchange], Verdict], max_size: int
+        self, start_response: StartResponse, judge: Callable[[HeldResponse], Verdict], max_size: int
     ) -> None:
         self.status = ""
         self.headers: Headers = []
@@ -49,8 +57,10 @@ class Exchange:
     def ask(self, app: WSGIApplication, environ: WSGIEnvironment) -> Iterable[bytes] | None:
         """Call the application.
 
-        :returns: what the server is to iterate, or ``None`` when the whole body is held
-            and nothing was started yet.
+        :param app: a WSGI application.
+        :param environ: what it is called with.
+        :returns: the body for the server; ``None`` when the whole body is held and the response
+            has not been started.
         """
         found = app(environ, self.start_response)
         if self.verdict == "pass" and not self._held:
@@ -72,7 +82,14 @@ class Exchange:
     def start_response(
         self, status: str, headers: Headers, exc_info: Any = None, /
     ) -> Callable[[bytes], object]:
-        """What the application calls in place of the server's."""
+        """What the application calls in place of the server's ``start_response`` (PEP 3333).
+
+        :param status: such as ``200 OK``.
+        :param headers: names and values.
+        :param exc_info: of the error that replaces an earlier response.
+        :returns: the ``write`` of PEP 3333.
+        :raises AssertionError: for a second call without ``exc_info``.
+        """
         if self._real_write is not None:
             return self._start(status, headers, exc_info)
         if self.verdict is not None and exc_info is None:
@@ -88,7 +105,7 @@ class Exchange:
         return self._write
 
     def start(self) -> None:
-        """Call the server's ``start_response`` with what stands here now."""
+        """Call the server's ``start_response`` with the present status and headers."""
         self._real_write = self._start(self.status, self.headers, self._exc_info)
 
     def _start(self, status: str, headers: Headers, exc_info: Any) -> Callable[[bytes], object]:
@@ -132,7 +149,7 @@ class Exchange:
             self.give_up()
 
     def give_up(self) -> None:
-        """Pass the answer on as the application gave it."""
+        """Pass the response on as the application gave it."""
         self.verdict = "pass"
         self.headers = self.original
         self.start()
@@ -143,7 +160,12 @@ class Exchange:
 
 
 class Rest:
-    """What was taken out of an iterable, then what is left of it."""
+    """A body of which some chunks were read already.
+
+    :param taken: the chunks that were read.
+    :param iterator: gives the others.
+    :param found: the application's iterable; closed by :meth:`close`.
+    """
 
     def __init__(
         self, taken: list[bytes], iterator: Iterator[bytes], found: Iterable[bytes]

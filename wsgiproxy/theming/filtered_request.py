@@ -14,18 +14,19 @@ from urllib.parse import unquote_plus
 
 from lxml import etree
 
-from .body import codings_of, decode, offer, to_utf8
-from .decide import skips_response
-from .exchange import Exchange, Verdict
+from .charset import to_utf8
+from .codings import decoded, offer
+from .decide import is_xhtml, skips_response
+from .fields import CHANGED_HEADERS, find, replace
+from .held_response import HeldResponse, Verdict
 from .page import PageError, parse
-from .validators import CHANGED_HEADERS, find, replace
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
     from .settings import ThemeOptions
 
-__all__ = ["FilterVisit", "filter_expression"]
+__all__ = ["FilteredRequest", "filter_expression"]
 
 _MARK = ";filter_xpath="
 _MAX_EXPRESSION = 1000
@@ -41,13 +42,25 @@ _DROPPED = (*CHANGED_HEADERS, "etag", "last-modified")
 
 
 def filter_expression(environ: WSGIEnvironment) -> str | None:
-    """The XPath expression that the query ends with; ``None`` without one."""
+    """The XPath expression at the end of the query.
+
+    :param environ: the request.
+    :returns: ``None`` if there is none.
+
+    >>> filter_expression({"QUERY_STRING": "a=b;filter_xpath=//p"})
+    '//p'
+    """
     query = environ.get("QUERY_STRING", "")
     return unquote_plus(query.rpartition(_MARK)[2]) if _MARK in query else None
 
 
-class FilterVisit:
-    """One request for a part of a page."""
+class FilteredRequest:
+    """One request for a part of a page.
+
+    :param environ: the client's request; left as it is.
+    :param options: of the middleware.
+    :param expression: XPath, of which the first 1,000 characters count.
+    """
 
     def __init__(self, environ: WSGIEnvironment, options: ThemeOptions, expression: str) -> None:
         self._options = options
@@ -59,38 +72,49 @@ class FilterVisit:
         self._asked["HTTP_ACCEPT_ENCODING"] = offer(environ.get("HTTP_ACCEPT_ENCODING", ""))
 
     def answer(self, app: WSGIApplication, start_response: StartResponse) -> Iterable[bytes]:
-        """The part, with the page's status and headers; 400 for what is no expression."""
+        """Ask the application for the page and answer with the part.
+
+        :param app: the wrapped application.
+        :param start_response: the server's.
+        :returns: the part, with the page's status and headers; 400 for an invalid expression.
+        """
         try:
             xpath = etree.XPath(self._expression[:_MAX_EXPRESSION] or "/")
         except etree.XPathError:
             return _refuse(start_response)
-        exchange = Exchange(start_response, self._judge, self._options.max_size)
-        passed = exchange.ask(app, self._asked)
+        held = HeldResponse(start_response, self._judge, self._options.max_size)
+        passed = held.ask(app, self._asked)
         if passed is not None:
             return passed
-        body = self._part(exchange, xpath)
+        body = self._part(held, xpath)
         if body is None:
-            body = exchange.body
-            exchange.give_up()
+            body = held.body
+            held.give_up()
         else:
-            exchange.headers.append(("Content-Length", str(len(body))))
-            exchange.start()
+            held.headers.append(("Content-Length", str(len(body))))
+            held.start()
         return [body]
 
-    def _judge(self, exchange: Exchange) -> Verdict:
-        if skips_response(exchange.status, exchange.headers, self._options) is not None:
+    def _judge(self, held: HeldResponse) -> Verdict:
+        if skips_response(held.status, held.headers, self._options) is not None:
             return "pass"
         kind = self._options.content_type or "text/html"
-        exchange.headers = replace(
-            exchange.headers, *_DROPPED, content_type=f"{kind}; charset={self._options.charset}"
+        held.headers = replace(
+            held.headers, *_DROPPED, content_type=f"{kind}; charset={self._options.charset}"
         )
         return "pass" if self._asked.get("REQUEST_METHOD") == "HEAD" else "hold"
 
-    def _part(self, exchange: Exchange, xpath: Any) -> bytes | None:
-        codings = codings_of(find(exchange.original, "content-encoding") or "") or []
-        plain = decode(exchange.body, codings, self._options.max_size, self._options.max_ratio)
+    def _part(self, held: HeldResponse, xpath: Any) -> bytes | None:
+        options = self._options
+        plain = decoded(
+            held.body,
+            find(held.original, "content-encoding") or "",
+            max_size=options.max_size,
+            max_ratio=options.max_ratio,
+        )
         try:
-            page = parse(to_utf8(plain or b"", find(exchange.original, "content-type")))
+            kind = find(held.original, "content-type")
+            page = parse(to_utf8(plain or b"", kind), is_xhtml=is_xhtml(kind))
             found = xpath(page)
         except (PageError, etree.XPathError):
             return None

@@ -11,16 +11,18 @@ from lxml import etree
 from webob import Request
 
 from ..errors import ConfigurationError
-from .body import codings_of, decode, to_utf8
+from .charset import to_utf8
+from .codings import decoded
 from .compile import Compiled
-from .decide import deciding_headers, is_html, skips_response
-from .exchange import Exchange, Verdict
+from .decide import deciding_headers, is_html, is_xhtml, skips_response
+from .etags import is_mixed, later, mix, unmix
+from .fields import CHANGED_HEADERS, Headers, add_vary, find, replace
+from .held_response import HeldResponse, Verdict
 from .includes import CURRENT
 from .page import DOCTYPE, PageError, parse, serialise, set_charset, show_error
 from .params import own_values, vary_by, xslt_params
 from .request import Conditions, outgoing
 from .stylesheet import NOTHEME
-from .validators import CHANGED_HEADERS, Headers, add_vary, find, later, mix, replace, unmix
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from .settings import ThemeOptions
     from .store import ThemeStore
 
-__all__ = ["Visit"]
+__all__ = ["ThemedRequest"]
 
 log = logging.getLogger("wsgiproxy.theming")
 
@@ -36,10 +38,12 @@ log = logging.getLogger("wsgiproxy.theming")
 _NOT_IN_304 = ("content-length", "content-encoding", "content-type", "content-language")
 
 
-class Visit:
-    """The way of one request: asked, judged, themed.
+class ThemedRequest:
+    """One request, and its response themed if that is a page.
 
-    :param environ: the client's request; it stays as it is.
+    :param environ: the client's request; left as it is.
+    :param options: of the middleware.
+    :param store: has the compiled theme.
     """
 
     def __init__(self, environ: WSGIEnvironment, options: ThemeOptions, store: ThemeStore) -> None:
@@ -52,62 +56,68 @@ class Visit:
         self._asked = outgoing(environ, self._conditions, options)
 
     def answer(self, app: WSGIApplication, start_response: StartResponse) -> Iterable[bytes]:
-        """Ask the application and theme its answer if it is a page."""
-        exchange = Exchange(start_response, self._judge, self._options.max_size)
-        # Whoever would answer past this middleware may, with what it passes on untouched.
-        self._asked["wsgiproxy.start_response"] = (exchange.start_response, start_response)
-        passed = exchange.ask(app, self._asked)
-        if exchange.overflowed:
+        """Ask the application and theme its response if that is a page.
+
+        :param app: the wrapped application.
+        :param start_response: the server's.
+        :returns: the body for the server.
+        """
+        held = HeldResponse(start_response, self._judge, self._options.max_size)
+        # For the proxy inside, which may write to the server's connection: the
+        # start_response it got, and the one behind it for responses that are not themed.
+        self._asked["wsgiproxy.start_response"] = (held.start_response, start_response)
+        passed = held.ask(app, self._asked)
+        if held.overflowed:
             log.info("%s is over max_size and passes unthemed", self._path)
         if passed is not None:
             return passed
-        body = self._themed(exchange)
+        body = self._themed(held)
         if body is None:
-            return self._unthemed(exchange)
-        exchange.headers.append(("Content-Length", str(len(body))))
-        exchange.start()
+            return self._unthemed(held)
+        held.headers.append(("Content-Length", str(len(body))))
+        held.start()
         return [body]
 
-    def _unthemed(self, exchange: Exchange) -> Iterable[bytes]:
-        """The page as it came, or word that the client has it."""
-        exchange.headers = exchange.original
+    def _unthemed(self, held: HeldResponse) -> Iterable[bytes]:
+        """The page as it came, or a 304 if the client has it."""
+        held.headers = held.original
         conditions = self._conditions
-        if conditions.were_changed and conditions.are_met(exchange.status, exchange.headers):
-            _not_modified(exchange)
-            exchange.start()
+        if conditions.were_changed and conditions.are_met(held.status, held.headers):
+            _not_modified(held)
+            held.start()
             return []
-        exchange.start()
-        return [exchange.body]
+        held.start()
+        return [held.body]
 
     # -- before and after the application -----------------------------------------
 
     def _read_conditions(self) -> Conditions:
-        knows_ours = "~t" in self._environ.get("HTTP_IF_NONE_MATCH", "")
+        knows_ours = is_mixed(self._environ.get("HTTP_IF_NONE_MATCH", ""))
         theme = self._store.current()
         if self._store.is_callable:
             theme = self._choose(self._environ) if knows_ours else None
         tag = self._tag(theme, self._environ) if theme and self._has_validators(theme) else None
         return Conditions(self._environ, tag, self._modified(theme))
 
-    def _judge(self, exchange: Exchange) -> Verdict:
-        skipped = skips_response(exchange.status, exchange.headers, self._options)
+    def _judge(self, held: HeldResponse) -> Verdict:
+        skipped = skips_response(held.status, held.headers, self._options)
         theme = self._choose(self._asked) if skipped is None else None
         if theme is None:
-            return self._judge_unthemed(exchange)
-        exchange.original = add_vary(exchange.headers, self._vary(theme))
-        exchange.headers = self._themed_headers(exchange.headers, theme)
-        if self._conditions.are_met(exchange.status, exchange.headers):
-            return _not_modified(exchange)
+            return self._judge_unthemed(held)
+        held.original = add_vary(held.headers, self._vary(theme))
+        held.headers = self._themed_headers(held.headers, theme)
+        if self._conditions.are_met(held.status, held.headers):
+            return _not_modified(held)
         return "pass" if self._environ.get("REQUEST_METHOD") == "HEAD" else "hold"
 
-    def _judge_unthemed(self, exchange: Exchange) -> Verdict:
+    def _judge_unthemed(self, held: HeldResponse) -> Verdict:
         conditions = self._conditions
-        if exchange.status.startswith("304"):
-            exchange.headers = self._themed_304(exchange.headers)
-        elif is_html(exchange.headers):
-            exchange.headers = add_vary(exchange.headers, deciding_headers(self._options))
-        if conditions.were_changed and conditions.are_met(exchange.status, exchange.headers):
-            return _not_modified(exchange)
+        if held.status.startswith("304"):
+            held.headers = self._themed_304(held.headers)
+        elif is_html(held.headers):
+            held.headers = add_vary(held.headers, deciding_headers(self._options))
+        if conditions.were_changed and conditions.are_met(held.status, held.headers):
+            return _not_modified(held)
         return "pass"
 
     # -- the theme ------------------------------------------------------------------
@@ -132,7 +142,7 @@ class Visit:
         return hashlib.sha256(values.encode("utf-8", "replace")).hexdigest()[:16]
 
     def _has_validators(self, theme: Compiled) -> bool:
-        """Not where parts of other pages are shown: they change on their own."""
+        """Not if parts of other pages are shown, which change independently."""
         return not (theme.has_includes or self._options.remove_conditional_headers)
 
     def _modified(self, theme: Compiled | None) -> float | None:
@@ -183,18 +193,22 @@ class Visit:
 
     # -- the page -----------------------------------------------------------------------
 
-    def _themed(self, exchange: Exchange) -> bytes | None:
+    def _themed(self, held: HeldResponse) -> bytes | None:
         """The themed page; ``None`` where it goes out as it came."""
         theme = self._theme
-        codings = codings_of(find(exchange.original, "content-encoding") or "") or []
-        limits = self._options.max_size, self._options.max_ratio
-        plain = decode(exchange.body, codings, *limits)
+        plain = decoded(
+            held.body,
+            find(held.original, "content-encoding") or "",
+            max_size=self._options.max_size,
+            max_ratio=self._options.max_ratio,
+        )
         if theme is None or plain is None or not plain.strip():
             reason = "it is empty" if plain is not None else "its Content-Encoding, or max_size"
             log.info("%s passes unthemed: %s", self._path, reason)
             return None
         try:
-            page = parse(to_utf8(plain, find(exchange.original, "content-type")))
+            kind = find(held.original, "content-type")
+            page = parse(to_utf8(plain, kind), is_xhtml=is_xhtml(kind))
             result = self._transform(theme, page)
         except (PageError, etree.LxmlError, ValueError) as error:
             log.warning("%s passes unthemed: %s", self._path, error)
@@ -243,9 +257,9 @@ def _take_mark(result: Any) -> bool:
     return False
 
 
-def _not_modified(exchange: Exchange) -> Verdict:
-    exchange.status = "304 Not Modified"
-    exchange.headers = replace(exchange.headers, *_NOT_IN_304)
+def _not_modified(held: HeldResponse) -> Verdict:
+    held.status = "304 Not Modified"
+    held.headers = replace(held.headers, *_NOT_IN_304)
     return "discard"
 
 

@@ -1,0 +1,1 @@
+"""What builds and checks releases; not part of the wheel."""

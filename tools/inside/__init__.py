@@ -1,0 +1,1 @@
+"""Files that :mod:`tools.pyz` puts into the one file."""
