@@ -14,7 +14,7 @@ from tests.support.tunnels import SERVERS, descriptors, log_of
 from wsgiproxy.errors import ClientGone, HijackRefused
 from wsgiproxy.relay import relay
 from wsgiproxy.relay.pair import MAX_CHATTER
-from wsgiproxy.servers import hijack as takeover
+from wsgiproxy.servers.waitress import WaitressHijacker
 
 Proxied = Callable[..., Site]
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
@@ -331,7 +331,7 @@ def test_connection_that_cannot_be_had_streams_in_its_worker(
     def refuse(*arguments: Any, **options: Any) -> Any:
         raise error("not now")
 
-    monkeypatch.setattr(takeover._Waitress, "hijack", refuse)
+    monkeypatch.setattr(WaitressHijacker, "hijack", refuse)
     two = b"9\r\ndata: 1\n\n\r\n9\r\ndata: 2\n\n\r\n0\r\n\r\n"
     upstream.respond(CHUNKED + two)
     site = proxied(max_tunnels=1)

@@ -12,7 +12,7 @@ from tests.support import RawUpstream, eventually, get
 from wsgiproxy.errors import TooBusy
 from wsgiproxy.forwarding import slots as bulkhead
 from wsgiproxy.forwarding.slots import Bulkhead, Slots, default_tunnels, share_of
-from wsgiproxy.servers.threads import threads_of
+from wsgiproxy.servers.hijack import threads_of
 
 
 def test_slots_run_out_and_come_back() -> None:

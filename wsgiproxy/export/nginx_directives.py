@@ -15,8 +15,19 @@ _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, None: 1}
 _URL = re.compile(r"(https?)://([^/$]+)(/[^$]*)?")
 #: What the proxy tells by itself, with the values that are customary.
 _OWN = frozenset(
-    "connection upgrade x-real-ip x-forwarded-for x-forwarded-proto x-forwarded-host "
-    "x-forwarded-port x-forwarded-prefix x-forwarded-ssl x-scheme accept-encoding".split()
+    [
+        "connection",
+        "upgrade",
+        "x-real-ip",
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "x-forwarded-host",
+        "x-forwarded-port",
+        "x-forwarded-prefix",
+        "x-forwarded-ssl",
+        "x-scheme",
+        "accept-encoding",
+    ]
 )
 _CLIENT = ("$host", "$http_host", "$host:$server_port")
 

@@ -25,18 +25,62 @@ Directive = dict[str, Any]
 
 #: What concerns nginx alone, or is what this proxy does by itself.
 _SILENT = frozenset(
-    (
-        "absolute_redirect access_log charset client_body_buffer_size client_body_temp_path daemon "
-        "client_header_buffer_size client_header_timeout client_body_timeout default_type "
-        "error_log events fastcgi_temp_path gzip gzip_comp_level gzip_disable gzip_http_version "
-        "gzip_min_length gzip_proxied gzip_types gzip_vary include internal keepalive "
-        "keepalive_requests keepalive_timeout large_client_header_buffers log_format map_hash_bucket_size "
-        "merge_slashes master_process pid real_ip_header real_ip_recursive reset_timedout_connection "
-        "scgi_temp_path send_timeout sendfile server_name_in_redirect server_names_hash_bucket_size "
-        "server_tokens tcp_nodelay tcp_nopush types types_hash_max_size upstream user "
-        "uwsgi_temp_path variables_hash_bucket_size variables_hash_max_size worker_connections "
-        "worker_processes worker_rlimit_nofile load_module"
-    ).split()
+    [
+        "absolute_redirect",
+        "access_log",
+        "charset",
+        "client_body_buffer_size",
+        "client_body_temp_path",
+        "daemon",
+        "client_header_buffer_size",
+        "client_header_timeout",
+        "client_body_timeout",
+        "default_type",
+        "error_log",
+        "events",
+        "fastcgi_temp_path",
+        "gzip",
+        "gzip_comp_level",
+        "gzip_disable",
+        "gzip_http_version",
+        "gzip_min_length",
+        "gzip_proxied",
+        "gzip_types",
+        "gzip_vary",
+        "include",
+        "internal",
+        "keepalive",
+        "keepalive_requests",
+        "keepalive_timeout",
+        "large_client_header_buffers",
+        "log_format",
+        "map_hash_bucket_size",
+        "merge_slashes",
+        "master_process",
+        "pid",
+        "real_ip_header",
+        "real_ip_recursive",
+        "reset_timedout_connection",
+        "scgi_temp_path",
+        "send_timeout",
+        "sendfile",
+        "server_name_in_redirect",
+        "server_names_hash_bucket_size",
+        "server_tokens",
+        "tcp_nodelay",
+        "tcp_nopush",
+        "types",
+        "types_hash_max_size",
+        "upstream",
+        "user",
+        "uwsgi_temp_path",
+        "variables_hash_bucket_size",
+        "variables_hash_max_size",
+        "worker_connections",
+        "worker_processes",
+        "worker_rlimit_nofile",
+        "load_module",
+    ]
 )
 _STRUCTURE = frozenset(("http", "listen", "location", "proxy_pass", "server", "server_name"))
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..error_pages import SERVERS
 from ..errors import ExchangeError, UpgradeUnsupported
 from ..routing.router import Match, Mount
-from ..servers.threads import thread_pool_of, threads_of
+from ..servers.hijack import thread_pool_of, threads_of
 from .slots import Bulkhead, Held, Slots, default_tunnels, share_of
 
 if TYPE_CHECKING:
