@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from .editor import Reading, StreamEditor, edits_of
+from .editor import Reading, StreamEditor
 from .escapes import decode_css, end_of
 from .page_urls import REACH, Edit, PageUrls
 
@@ -49,7 +49,7 @@ _STRING_STOPS = {b'"': re.compile(rb'["\\\n\r\f]'), b"'": re.compile(rb"['\\\n\r
 
 def css_edits(urls: PageUrls, text: bytes) -> list[Edit]:
     """The edits of a whole piece of CSS of 64 KiB at most, such as a ``style`` attribute."""
-    return edits_of(CssEditor(urls), text)
+    return CssEditor(urls).edits(text)
 
 
 class CssEditor(StreamEditor):

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from .escapes import Decoded, apply, end_of
 from .page_urls import REACH, Edit, PageUrls
 
-__all__ = ["Reading", "State", "StreamEditor", "edits_of"]
+__all__ = ["Reading", "State", "StreamEditor"]
 
 #: Takes a text and a place in it, and gives the place it came to, or -1 to see more.
 State = Callable[[bytes, int], int]
@@ -134,8 +134,3 @@ class StreamEditor:
 
     def _replace(self, start: int, end: int, new: bytes) -> None:
         self._edits.append(Edit(start, end, new))
-
-
-def edits_of(editor: StreamEditor, text: bytes) -> list[Edit]:
-    """The edits of a whole text of 64 KiB at most, by an editor that has seen nothing yet."""
-    return editor.edits(text)
