@@ -27,7 +27,7 @@ from unittest import mock
 from tests.services.catalog import Service
 from tests.support import eventually, serve
 from wsgiproxy import ProxyMiddleware, Route
-from wsgiproxy.rebase import adapt, page_urls, strays
+from wsgiproxy.rebase import grammar, html, page_urls, policy, strays
 
 __all__ = ["WAYS", "started", "way_to"]
 
@@ -155,6 +155,11 @@ def _no_edit(*_: Any) -> None:
     return None
 
 
+def _tag_by_tag(self: html.HtmlEditor, text: bytes, at: int) -> int:
+    match = grammar.TEXT.match(text, at)
+    return match.end() if match else at
+
+
 def _straight_on(self: strays.Strays, environ: Any, start_response: Any) -> Iterable[bytes]:
     return self.app(environ, start_response)
 
@@ -167,8 +172,9 @@ def proxied(
     with ExitStack() as stack:
         if "1" not in layers:
             stack.enter_context(mock.patch.object(page_urls.PageUrls, "edit", _no_edit))
+            stack.enter_context(mock.patch.object(html.HtmlEditor, "_links", _tag_by_tag))
         if "2" not in layers:
-            stack.enter_context(mock.patch.object(adapt, "tags_for", _no_tags))
+            stack.enter_context(mock.patch.object(policy.Policies, "tags", _no_tags))
         if "3" not in layers:
             stack.enter_context(mock.patch.object(strays.Strays, "__call__", _straight_on))
         route = Route(f"http://127.0.0.1:{port}", rebase=bool(layers), **options)

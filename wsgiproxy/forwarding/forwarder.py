@@ -94,10 +94,7 @@ class Forwarder:
         self.rebasing: Rebasing | None = None
 
     def run(self) -> Iterable[bytes]:
-        """Answer the request. Every failure before the response begins ends here.
-
-        The numbers are those of docs/how-it-works.rst.
-        """
+        """Answer the request. Every failure before the response begins ends here."""
         try:
             # 1. Match: what is asked of the route; a bare prefix is sent to its slash.
             self.match = self.state.locate(self.state.mount, self.environ)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from .css import css_edits
-from .escapes import decode_html, escape_attribute
+from .escapes import decode_html, end_of, escape_attribute
 from .page_urls import REACH, Edit, PageUrls
 
 __all__ = ["INTERESTING", "Attribute", "Tag", "edit_tag", "is_foreign", "new_value"]
@@ -203,7 +203,7 @@ def _candidates(text: bytes) -> Iterator[tuple[int, int]]:
         yield start, start + len(url)
         at = end
         if len(url) == end - start:
-            at = _DESCRIPTORS.match(text, end).end()  # type: ignore[union-attr] # matches always
+            at = end_of(_DESCRIPTORS, text, end)
 
 
 def _integrity(urls: PageUrls, tag: Tag, start: int, end: int) -> list[Edit]:

@@ -58,10 +58,9 @@ class Context:
         self._outside: list[tuple[list[_Node], int]] = []  # of each open template
         self._is_bare = False  # whether nothing came in a template that tells what it is for
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Context) and vars(self) == vars(other)
-
-    __hash__ = None  # type: ignore[assignment] # it changes
+    def is_at(self, other: Context) -> bool:
+        """Whether another one is at the same place."""
+        return vars(self) == vars(other)
 
     def copy(self) -> Context:
         """Another one at the same place."""

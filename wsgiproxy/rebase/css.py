@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from .editor import Reading, StreamEditor, edits_of
-from .escapes import decode_css
+from .editor import Reading, StreamEditor
+from .escapes import decode_css, end_of
 from .page_urls import REACH, Edit, PageUrls
 
 __all__ = ["CssEditor", "css_edits"]
@@ -49,7 +49,7 @@ _STRING_STOPS = {b'"': re.compile(rb'["\\\n\r\f]'), b"'": re.compile(rb"['\\\n\r
 
 def css_edits(urls: PageUrls, text: bytes) -> list[Edit]:
     """The edits of a whole piece of CSS of 64 KiB at most, such as a ``style`` attribute."""
-    return edits_of(CssEditor(urls), text)
+    return CssEditor(urls).edits(text)
 
 
 class CssEditor(StreamEditor):
@@ -72,7 +72,7 @@ class CssEditor(StreamEditor):
         if self._importing:
             return self._import(text, at)
         boring = _BORING_IN_SET if self._depth else _BORING
-        end = boring.match(text, at).end()  # type: ignore[union-attr] # matches always
+        end = end_of(boring, text, at)
         if end > at:
             return end
         return self._token(text, at, text[at : at + 1])
@@ -109,7 +109,7 @@ class CssEditor(StreamEditor):
             self._depth += 1
 
     def _import(self, text: bytes, at: int) -> int:
-        end = _BLANKS.match(text, at).end()  # type: ignore[union-attr] # matches always
+        end = end_of(_BLANKS, text, at)
         if end > at:
             return end
         if text[at:] == b"/" and not self._last:
@@ -150,7 +150,7 @@ class CssEditor(StreamEditor):
 
     def _url_start(self, text: bytes, at: int) -> int:
         """Behind ``url(``."""
-        end = _BLANKS.match(text, at).end()  # type: ignore[union-attr] # matches always
+        end = end_of(_BLANKS, text, at)
         if end > at:
             return end
         if text[at : at + 1] in (b'"', b"'"):

@@ -11,10 +11,10 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .escapes import Decoded, apply
+from .escapes import Decoded, apply, end_of
 from .page_urls import REACH, Edit, PageUrls
 
-__all__ = ["Reading", "State", "StreamEditor", "edits_of"]
+__all__ = ["Reading", "State", "StreamEditor"]
 
 #: Takes a text and a place in it, and gives the place it came to, or -1 to see more.
 State = Callable[[bytes, int], int]
@@ -121,7 +121,7 @@ class StreamEditor:
     def _url(self, text: bytes, at: int, reading: Reading, then: State, reach: int = REACH) -> int:
         """The URL that begins here: its first bytes decide, so only they are waited for."""
         window = text[at : at + reach]
-        end = reading.pattern.match(window).end()  # type: ignore[union-attr] # matches always
+        end = end_of(reading.pattern, window)
         is_open = end == len(window) or (window[end] == 0x5C and end + 2 >= len(window))
         if is_open and len(window) < reach and not self._last:
             return self._wait(text, reading.wakes, reach)
@@ -134,8 +134,3 @@ class StreamEditor:
 
     def _replace(self, start: int, end: int, new: bytes) -> None:
         self._edits.append(Edit(start, end, new))
-
-
-def edits_of(editor: StreamEditor, text: bytes) -> list[Edit]:
-    """The edits of a whole text of 64 KiB at most, by an editor that has seen nothing yet."""
-    return editor.edits(text)

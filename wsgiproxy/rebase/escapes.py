@@ -21,6 +21,7 @@ __all__ = [
     "decode_css",
     "decode_html",
     "decode_json",
+    "end_of",
     "escape_attribute",
     "json_for_html",
 ]
@@ -62,6 +63,12 @@ def apply(text: bytes, edits: Iterable[Edit], start: int = 0, end: int | None = 
         start = stop
     parts.append(text[start:end])
     return b"".join(parts)
+
+
+def end_of(pattern: re.Pattern[bytes], text: bytes, at: int = 0) -> int:
+    """Where the match of a pattern ends that begins here; if there is none, here."""
+    match = pattern.match(text, at)
+    return at if match is None else match.end()
 
 
 def decode_html(text: bytes) -> Decoded:

@@ -132,21 +132,22 @@ def read_attributes(text: bytes, at: int, found: list[Attribute], most: int = -1
     """
     while most:
         match = ATTRIBUTE.match(text, at)
-        at = match.end()  # type: ignore[union-attr] # matches always
+        assert match is not None  # it may be empty
+        at = match.end()
         following = text[at : at + 1]
         if not following or open_quote(match, following):
             return 0
-        if match[1]:  # type: ignore[index]
-            group = match.lastindex if match[2] and match.lastindex != 2 else 0  # type: ignore[index,union-attr]
-            start, end = match.span(group) if group else (at, at)  # type: ignore[union-attr]
-            found.append((match[1].lower(), start, end))  # type: ignore[index]
+        if match[1]:
+            group = match.lastindex if match[2] and match.lastindex != 2 else 0
+            start, end = match.span(group) if group else (at, at)
+            found.append((match[1].lower(), start, end))
             most -= 1
         if following == b">":
             return at + 1
     return at
 
 
-def open_quote(match: re.Match[bytes] | None, following: bytes) -> bytes:
+def open_quote(match: re.Match[bytes], following: bytes) -> bytes:
     """The quote that opens a value behind an attribute that was read, but does not close it."""
-    is_open = match is not None and match[2] and match.lastindex == 2 and following in b"\"'"
+    is_open = match[2] and match.lastindex == 2 and following in b"\"'"
     return following if is_open else b""

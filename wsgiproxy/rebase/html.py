@@ -12,7 +12,7 @@ from .attributes import Tag, edit_tag, is_foreign, new_value
 from .context import Context
 from .css import CssEditor
 from .editor import State
-from .escapes import apply
+from .escapes import apply, end_of
 from .import_map import ImportMapEditor
 from .page_urls import REACH, Edit, PageUrls
 from .policy import Policies
@@ -71,13 +71,13 @@ class HtmlEditor(TextEditor):
     def _skip(self, text: bytes, at: int) -> int:
         """Pass what cannot matter; the place of what may."""
         if self._sink is not None:  # a style sheet of SVG or XML, in which markup may stand
-            end = grammar.TEXT.match(text, at).end()  # type: ignore[union-attr] # always
+            end = end_of(grammar.TEXT, text, at)
             self._pour(text, at, end)
             return end
         if not (self._script_tag or self._is_xml or self._context.is_followed):
             return self._links(text, at)
         skip = grammar.DRAWING if self._context.is_drawing else grammar.TEXT
-        end = skip.match(text, at).end()  # type: ignore[union-attr] # always
+        end = end_of(skip, text, at)
         if self._is_piece and text[at:end].strip(_BEFORE_TEXT):
             self._drop_tags()
         return end
@@ -89,10 +89,11 @@ class HtmlEditor(TextEditor):
         sure = len(urls.prefix) + len(urls.base) + 1  # bytes that must not be escaped
         while True:
             match = match_links(text, at)
-            start, stop = match.span(2)  # type: ignore[union-attr] # matches always
+            assert match is not None  # it may be empty
+            start, stop = match.span(2)
             if start < 0:
-                return match.end()  # type: ignore[union-attr]
-            tag, at = match.start(1), match.end()  # type: ignore[union-attr]
+                return match.end()
+            tag, at = match.start(1), match.end()
             if at - tag > tags.LIMIT or text.find(b"&", start, start + sure) >= 0:
                 return tag
             if prefix and text[start] == 0x2F and not text.startswith(prefix, start):
@@ -256,7 +257,7 @@ class HtmlEditor(TextEditor):
         editor._context, editor._has_scripts = self._context.copy(), False
         reached = editor._run(text + b"</noscript>", 0)
         agrees = reached == len(text) + 11 and editor._last_end == len(text)
-        if not agrees or editor._context != self._context or editor._state != editor._data:
+        if not agrees or not editor._context.is_at(self._context) or editor._state != editor._data:
             return None
         return apply(text, editor._edits)
 

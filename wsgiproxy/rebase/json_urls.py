@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from .editor import Reading, StreamEditor
-from .escapes import decode_json
+from .escapes import decode_json, end_of
 from .page_urls import PageUrls
 
 __all__ = ["LINKS", "MANIFEST", "JsonEditor"]
@@ -19,8 +19,8 @@ _Names = tuple["re.Pattern[bytes]", "re.Pattern[bytes]"]
 #: Bytes of a member's name that is looked at.
 _LONGEST = 64
 _BLANKS = re.compile(rb"[ \t\r\n]*")
-_STOP = re.compile(rb'["\\]')
-_URL = Reading(re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL), re.compile(rb'"'), decode_json)
+_REST = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
+_URL = Reading(_REST, re.compile(rb'"'), decode_json)
 
 
 def _names(pattern: bytes) -> _Names:
@@ -48,7 +48,7 @@ class JsonEditor(StreamEditor):
         self._state = self._between
 
     def _between(self, text: bytes, at: int) -> int:
-        end = self._skip.match(text, at).end()  # type: ignore[union-attr] # matches always
+        end = end_of(self._skip, text, at)
         if end > at:
             return end
         name = self._name.match(text, at)
@@ -62,7 +62,7 @@ class JsonEditor(StreamEditor):
 
     def _colon(self, text: bytes, at: int) -> int:
         """Behind what is a name if a colon follows."""
-        end = _BLANKS.match(text, at).end()  # type: ignore[union-attr] # matches always
+        end = end_of(_BLANKS, text, at)
         if end > at:
             return end
         is_name = text[at] == 0x3A
@@ -70,7 +70,7 @@ class JsonEditor(StreamEditor):
         return at + is_name
 
     def _value(self, text: bytes, at: int) -> int:
-        end = _BLANKS.match(text, at).end()  # type: ignore[union-attr] # matches always
+        end = end_of(_BLANKS, text, at)
         if end > at:
             return end
         is_string = text[at] == 0x22
@@ -82,12 +82,10 @@ class JsonEditor(StreamEditor):
 
     def _string(self, text: bytes, at: int) -> int:
         """The rest of a string."""
-        match = _STOP.search(text, at)
-        if match is None:
-            return len(text)
-        if match[0] == b"\\":
-            if match.end() == len(text):
-                return self._hold(text, at, 1)
-            return match.end() + 1
+        end = end_of(_REST, text, at)
+        if end == len(text):
+            return end
+        if text[end] == 0x5C:  # it escapes what has not come yet
+            return self._hold(text, at, 1)
         self._state = self._between
-        return match.end()
+        return end + 1

@@ -148,7 +148,8 @@ class PageUrls:
 def aliases(host: str) -> set[str]:
     """The names by which a ``host[:port]`` may be called as well."""
     host = host.lower()
-    name, port = re.fullmatch(r"(.*?)(:[0-9]*)?", host, re.DOTALL).groups("")  # type: ignore[union-attr]
+    port = "".join(re.findall(r":[0-9]*\Z", host))
+    name = host.removesuffix(port)
     names = {name}
     if name in ("localhost", "127.0.0.1", "[::1]", "0.0.0.0"):  # noqa: S104 - compared, not bound
         names = {"localhost", "127.0.0.1", "[::1]", name}

@@ -7,7 +7,7 @@ import re
 from . import grammar
 from .attributes import Attribute, Tag, edit_tag
 from .editor import State, StreamEditor
-from .escapes import apply
+from .escapes import apply, end_of
 from .page_urls import Edit, PageUrls
 
 __all__ = ["LIMIT", "TagEditor"]
@@ -66,12 +66,13 @@ class TagEditor(StreamEditor):
     def _tag(self, text: bytes, at: int) -> int:
         """At ``<`` and a letter, or ``</`` and one."""
         name = grammar.NAME.match(text, at)
-        after = name.end()  # type: ignore[union-attr] # a letter stands there
+        assert name is not None  # a letter stands there
+        after = name.end()
         if after - at > LIMIT:
             return self._endless(text, at, after)
         if after == len(text):
             return self._wait(text, _NAME_END, LIMIT + 1)
-        lowered = name[1].lower()  # type: ignore[index]
+        lowered = name[1].lower()
         attributes: list[Attribute] = []
         end = grammar.read_attributes(text, after, attributes)
         if end and end - at <= LIMIT:
@@ -96,7 +97,7 @@ class TagEditor(StreamEditor):
 
     def _attribute(self, text: bytes, at: int) -> int:
         """Within a tag, in front of an attribute, of blanks or of the end."""
-        end = grammar.SEPARATORS.match(text, at).end()  # type: ignore[union-attr] # always
+        end = end_of(grammar.SEPARATORS, text, at)
         if end > at:
             return self._read(text, at, end, [])
         attributes: list[Attribute] = []
@@ -112,7 +113,8 @@ class TagEditor(StreamEditor):
         if self._last:  # browsers drop a tag without end
             self._over(at)
         match = grammar.ATTRIBUTE.match(text, at)
-        following = text[match.end() : match.end() + 1]  # type: ignore[union-attr]
+        assert match is not None  # it may be empty
+        following = text[match.end() : match.end() + 1]
         quote = grammar.open_quote(match, following) if following else b""
         return self._wait(text, _QUOTES.get(quote, _TAG_END), LIMIT + 1)
 
@@ -161,18 +163,19 @@ class TagEditor(StreamEditor):
 
     def _long_attribute(self, text: bytes, at: int) -> int:
         match = grammar.ATTRIBUTE.match(text, at)
-        end = match.end()  # type: ignore[union-attr] # matches always
+        assert match is not None  # it may be empty
+        end = match.end()
         quote = grammar.open_quote(match, text[end : end + 1])
         if quote:
             self._quote, self._state = quote, self._long_quoted
             return end + 1
-        if match[2] is None:  # type: ignore[index]
+        if match[2] is None:
             self._state = self._long_attribute_name
             return end
-        if match[5] is not None:  # type: ignore[index]
+        if match[5] is not None:
             self._state = self._long_value
             return end
-        if match.lastindex == 2:  # type: ignore[union-attr]
+        if match.lastindex == 2:
             self._state = self._long_equals
             return end
         self._state = self._attribute  # it is all here
@@ -182,7 +185,7 @@ class TagEditor(StreamEditor):
         return self._word(text, at, _ATTRIBUTE_NAME_END, self._long_after_name)
 
     def _long_after_name(self, text: bytes, at: int) -> int:
-        end = grammar.BLANKS.match(text, at).end()  # type: ignore[union-attr] # always
+        end = end_of(grammar.BLANKS, text, at)
         if end > at:
             return end
         is_equals = text[at] == 0x3D
@@ -191,7 +194,7 @@ class TagEditor(StreamEditor):
 
     def _long_equals(self, text: bytes, at: int) -> int:
         """Behind the ``=`` of an attribute."""
-        end = grammar.BLANKS.match(text, at).end()  # type: ignore[union-attr] # always
+        end = end_of(grammar.BLANKS, text, at)
         if end > at:
             return end
         first = text[at : at + 1]

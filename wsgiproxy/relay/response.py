@@ -280,4 +280,4 @@ class PendingResponse(Pair):
 
     def idle(self) -> None:
         """See :meth:`Pair.idle`."""
-        self._answer(UpstreamTimeout(f"no head for {self.timeout} s", stage="head"))
+        self._answer(UpstreamTimeout("no complete response head in time", stage="head"))
