@@ -67,9 +67,12 @@ class ProxyMiddleware:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request, here or in the wrapped application."""
         path = environ.get("PATH_INFO", "")
-        for mount in self._candidates(path):
-            if mount.takes(path, host_of(environ)):
-                return Forwarder(self._states[mount], environ, start_response).run()
+        candidates = self._candidates(path)
+        if candidates:
+            host = host_of(environ)
+            for mount in candidates:
+                if mount.takes(path, host):
+                    return Forwarder(self._states[mount], environ, start_response).run()
         return self.app(environ, start_response)
 
     def _state(self, mount: Mount, limits: Limits, via: str) -> RouteState:

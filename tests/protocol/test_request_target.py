@@ -7,8 +7,12 @@ from urllib.parse import unquote_to_bytes
 import pytest
 
 from wsgiproxy.errors import BadRequest
-from wsgiproxy.protocol.path_readings import climbs, normal
-from wsgiproxy.protocol.request_target import cut, encode_path, encode_query, raw_target
+from wsgiproxy.protocol.request_target import (
+    cut,
+    encode_path,
+    encode_query,
+    raw_target,
+)
 
 #: Every character that RFC 3986, 3.3 allows in a path as it is.
 PCHARS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@/"
@@ -29,36 +33,6 @@ def test_query_keeps_every_printable_character() -> None:
     assert kept == [chr(code) for code in range(0x21, 0x7F)]
     assert encode_query("a=\xe9 b") == "?a=%E9%20b"
     assert encode_query("") == ""
-
-
-@pytest.mark.parametrize(
-    ("rest", "expected"),
-    [
-        ("", False),
-        ("/a/..", False),
-        ("/a/../b/..", False),
-        ("/..", True),
-        ("/a/../..", True),
-        ("/a/../../b/c", True),
-        ("/./..", True),
-        ("//..", True),
-        ("/a/./..", False),
-        ("/a//../..", True),
-        ("/...", False),
-        ("/..a", False),
-        ("/a..", False),
-    ],
-)
-def test_dots_that_lead_out_are_seen(rest: str, expected: bool) -> None:
-    assert climbs(rest) is expected
-
-
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [("/a/../b", "/b"), ("//a//b/./c", "/a/b/c"), ("/../a", "/a"), ("a", "/a"), ("/a/", "/a/")],
-)
-def test_generous_reader_sees_the_normal_path(path: str, expected: str) -> None:
-    assert normal(path) == expected
 
 
 @pytest.mark.parametrize(

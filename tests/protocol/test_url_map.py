@@ -156,6 +156,7 @@ def test_cookie_of_the_upstreams_own_domain_becomes_ours(name: str, domain: str)
         "a=/x",
         "Path=/x",
         "__Host-a=b; Path=/; Secure",
+        " __Host-a=b; Path=/; Secure",
     ],
 )
 def test_rest_of_a_cookie_stays_as_it_is(value: str) -> None:

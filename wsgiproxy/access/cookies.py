@@ -20,7 +20,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..protocol.cookies import BLANKS, SetCookie, read_set_cookie
-from ..protocol.request_target import is_under
+from ..protocol.request_target import path_below
 
 __all__ = ["SITE_COOKIES", "Cookies"]
 
@@ -165,7 +165,7 @@ def _confined(value: str, prefix: str, path: str) -> str:
     if cookie.path is None:
         # The browser takes the folder of the request: that of /prefix itself lies above it.
         return value if path.startswith("/") else f"{value}; Path={prefix}/"
-    if is_under(cookie.path, prefix):
+    if path_below(cookie.path, prefix) is not None:
         return value
     return f"{value}; Path={prefix}/"  # of repeated attributes the last counts
 

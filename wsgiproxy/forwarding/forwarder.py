@@ -165,14 +165,7 @@ class Forwarder:
 
     def _prepare(self) -> webob.Request:
         self.protocol = asked_for(self.environ, self.route.upgrade)
-        request = prepare_request(
-            self.environ,
-            self.match,
-            self.client,
-            self.state.via,
-            self.server,
-            self.state.cookies,
-        )
+        request = prepare_request(self.environ, self.match, self.client, self.state, self.server)
         if self.state.identity is not None:
             self.state.identity.apply(request.environ, self.environ, self.granted)
         if self.protocol is not None:

@@ -20,6 +20,7 @@ from ..protocol.url_map import HeaderUrls
 from ..routing.router import Match
 from ..upstream import Server
 from .client import Client, address_of
+from .limits import RouteState
 
 __all__ = ["CODING", "prepare_request", "pseudonym", "readdress", "url_map"]
 
@@ -80,21 +81,16 @@ def _set_by(changes: tuple[tuple[str, str | None], ...]) -> frozenset[str]:
 
 
 def prepare_request(
-    environ: dict[str, Any],
-    match: Match,
-    client: Client,
-    via: str,
-    server: Server,
-    cookies: Cookies,
+    environ: dict[str, Any], match: Match, client: Client, state: RouteState, server: Server
 ) -> Request:
     """A request over a copy of the environ, as the upstream is to see it.
 
     Hop-by-hop headers and those that ``Connection`` names are gone, claims of the client
     are gone, and then our own headers are set. The incoming environ stays as it is.
 
-    :param via: our own name among proxies, see :func:`pseudonym`.
+    :param state: what the route's requests share: our name among proxies, and whose cookies are
+        whose.
     :param server: the one of the upstream that was chosen.
-    :param cookies: whose cookies are whose.
     :raises LoopDetected: if the request has been here before.
     """
     changes = match.mount.route.request_headers
@@ -110,11 +106,11 @@ def prepare_request(
         copy["SCRIPT_NAME"], copy["PATH_INFO"] = match.public, match.path or "/"
     _set_addresses(copy, match, client, server)
     _set_forwarded(copy, environ, match, client)
-    _set_via(copy, environ, via)
+    _set_via(copy, environ, state.via)
     if "HTTP_TRANSFER_ENCODING" in environ:
         copy[CODING] = environ["HTTP_TRANSFER_ENCODING"]
     if "HTTP_COOKIE" in copy:
-        _set_cookies(copy, environ, match, cookies)
+        _set_cookies(copy, environ, match, state.cookies)
     for name, value in changes:
         _set_header(copy, name, value)
     return Request(copy)

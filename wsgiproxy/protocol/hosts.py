@@ -26,8 +26,8 @@ ANY = "*"
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_~-]*[A-Za-z0-9_])?"
 _NAME = rf"{_LABEL}(?:\.{_LABEL})*\.?"
 _HOST = re.compile(rf"(?:({_NAME})|\[([0-9A-Fa-f:.]+)\])(?::([0-9]{{1,5}}))?")
-#: The longest ``Host`` in characters: a name of 253 (RFC 1035, 2.3.4), a dot and a port.
-_LONGEST = 260
+#: The longest ``Host`` in characters: a name has 253 (RFC 1035, 2.3.4).
+_LONGEST = 300
 
 
 def is_valid_host(host: str) -> bool:

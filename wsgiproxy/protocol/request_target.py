@@ -16,7 +16,6 @@ __all__ = [
     "encode_path",
     "encode_query",
     "host_of",
-    "is_under",
     "path_below",
     "raw_target",
     "unquote",
@@ -57,15 +56,6 @@ def host_of(environ: Mapping[str, Any]) -> str:
     authority = authority_of(environ)
     host: str = environ.get("HTTP_HOST", "") if authority is None else authority
     return host
-
-
-def is_under(path: str, prefix: str) -> bool:
-    """Whether a path is the prefix or lies below it, on a segment boundary.
-
-    :param path: a path, maybe with a query or fragment behind it.
-    :param prefix: without a slash at its end; everything lies below the empty one.
-    """
-    return path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("", "/", "?", "#")
 
 
 def with_slash(prefix: str, query: str) -> str:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ..errors import BadRequest, ConfigurationError
+from ..protocol.origins import normal_host
 from ..protocol.path_readings import climbs, is_ambiguous, normal, readings
 from ..protocol.request_target import cut, encode_path, host_of, raw_target
 from ..settings.options import check_names
@@ -32,7 +33,7 @@ class Mount:
         #: As PATH_INFO spells it: UTF-8 bytes as latin-1 characters (PEP 3333).
         self.path = self.prefix.encode().decode("latin-1")
         self.route = route
-        self.host = (route.host_match or "").lower()
+        self.host = normal_host(route.host_match or "")
         #: The names by which the upstream may mean itself.
         self.inside = frozenset[str]().union(*(s.origins for s in route.upstream.servers))
         if route.host not in ("upstream", "client"):
@@ -151,5 +152,6 @@ def _segment(path: str) -> str:
 
 
 def _is_host(host: str, wanted: str) -> bool:
-    host = host.lower()
-    return host == wanted or (":" not in wanted and re.sub(r":[0-9]*$", "", host) == wanted)
+    if ":" in wanted:
+        return host.lower() == wanted
+    return normal_host(re.sub(r":[0-9]*$", "", host)) == wanted
