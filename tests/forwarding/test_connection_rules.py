@@ -83,7 +83,7 @@ def test_body_that_cannot_be_told_from_the_next_request_is_refused(
         read_body(environ, None)
 
 
-def test_trailers_pass_where_the_relay_answers_but_for_what_controls_a_message(proxied: Proxied) -> None:
+def test_trailers_pass_by_the_relay_but_for_cookies(proxied: Proxied) -> None:
     site = proxied(relay_over=1)
 
     def handler(conn: Any) -> None:
